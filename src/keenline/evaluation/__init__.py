@@ -1,0 +1,1 @@
+"""Turns scores and verdicts into numbers an auditor accepts: pure arithmetic, no files, no SDK."""
