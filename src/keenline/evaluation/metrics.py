@@ -161,8 +161,10 @@ class PixelMetrics:
 
     def _rates(self, counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.float64]:
         """Share at or above each bin, from none to all, (bins + 1,)."""
-        total = np.concatenate([np.zeros(1), np.cumsum(counts[::-1], dtype=np.float64)])
-        return total / total[-1]
+        shares: NDArray[np.float64] = np.zeros(_BINS + 1)
+        np.cumsum(counts[::-1], out=shares[1:])
+        shares /= shares[-1]
+        return shares
 
 
 def enlarge(score_map: ScoreMap, shape: tuple[int, int]) -> ScoreMap:
