@@ -1,0 +1,61 @@
+# The four things done with a clone: see it work, test it, check it, measure it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+MADE_FROM := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help: ## say what the targets do
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+
+demo: $(VENV)/core.stamp ## learn a rendered part, inspect it, write a report
+	@echo "==> keenline demo"
+	$(BIN)/keenline demo
+
+test: $(VENV)/dev.stamp ## run every test
+	@echo "==> pytest"
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp ## lint, format, types, import contracts
+	@echo "==> ruff check"
+	$(BIN)/ruff check .
+	@echo "==> ruff format --check"
+	$(BIN)/ruff format --check .
+	@echo "==> mypy --strict src"
+	$(BIN)/mypy --strict src
+	@echo "==> lint-imports"
+	$(BIN)/lint-imports
+
+# The programs and their order are the list in benchmarks/README.md: lines "- `name.py`".
+bench: $(VENV)/dev.stamp ## measure speed, memory and accuracy (takes long)
+	@names=$$(sed -nE 's/^- `([a-z0-9_]+\.py)`.*/\1/p' benchmarks/README.md); \
+	test -n "$$names" || { echo "benchmarks/README.md lists no program"; exit 1; }; \
+	for name in $$names; do \
+	  echo "==> benchmarks/$$name"; $(BIN)/python benchmarks/$$name || exit 1; \
+	done
+
+clean: ## remove the virtual environment and what tools cached
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/made.stamp:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, 3.12 or 3.13"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$$($(PYTHON) -V) found, Python 3.11, 3.12 or 3.13 needed: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	  { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "==> virtual environment in $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/core.stamp: $(VENV)/made.stamp $(MADE_FROM)
+	@echo "==> installing keenline (core)"
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/core.stamp $(MADE_FROM)
+	@echo "==> installing what tests and checks need"
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,133 @@
+"""Turns a key path of a pydantic model into words for what is allowed there."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from keenline.toml_lines import KeyPath
+
+_TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Put into `Annotated` where the type alone does not tell a person what to write."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path leads in a model."""
+
+    path: KeyPath
+    """The path without what is not a key (pydantic adds the member of a union it tried)."""
+    allowed: str
+    known: tuple[str, ...]
+    """The keys of the table that the last key of the path stands in."""
+
+
+def place_of(model: type[BaseModel], path: Sequence[str | int]) -> Place:
+    """Follow `path` into `model` as far as it leads."""
+    kind: Any = model
+    extra: tuple[object, ...] = ()
+    known: tuple[str, ...] = ()
+    followed: KeyPath = ()
+    for key in path:
+        if _is_model(kind):
+            fields = keys_of(kind)
+            known = tuple(fields)
+            followed = (*followed, key)
+            field = fields.get(str(key))
+            if field is None:
+                return Place(followed, "nothing", known)
+            kind, extra = field.annotation, tuple(field.metadata)
+        elif get_origin(kind) is tuple and isinstance(key, int):
+            followed = (*followed, key)
+            kind, extra = _bare(_member(kind, key))
+        else:
+            break
+    return Place(followed, describe(kind, extra), known)
+
+
+def describe(kind: Any, extra: Iterable[object] = ()) -> str:
+    """What a type with its constraints takes: `whole number, 32 to 4096, or "auto"`."""
+    kind, inner = _bare(kind)
+    rules = [*extra, *inner]
+    for rule in rules:
+        if isinstance(rule, Words):
+            return rule.words
+    origin = get_origin(kind)
+    if origin is Literal:
+        return _one_of(get_args(kind))
+    if origin in (Union, types.UnionType):
+        return _union(get_args(kind), rules)
+    if origin is tuple:
+        return f"list of: {describe(get_args(kind)[0])}"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _one_of([member.value for member in kind])
+    if _is_model(kind):
+        return "table"
+    return _TYPES[kind] + _limits(rules)
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a table as they are written in a file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _bare(kind: Any) -> tuple[Any, tuple[object, ...]]:
+    """A type without `Annotated`, and the constraints that stood there."""
+    if get_origin(kind) is not Annotated:
+        return kind, ()
+    kind, *extra = get_args(kind)
+    rules: list[object] = []
+    for rule in extra:
+        rules += rule.metadata if isinstance(rule, FieldInfo) else [rule]
+    return kind, tuple(rules)
+
+
+def _member(kind: Any, index: int) -> Any:
+    members = get_args(kind)
+    return members[0] if Ellipsis in members else members[min(index, len(members) - 1)]
+
+
+def _union(members: Iterable[Any], rules: Sequence[object]) -> str:
+    words = [describe(member, rules) for member in members if member is not types.NoneType]
+    return ", or ".join(words)
+
+
+def _one_of(values: Iterable[object]) -> str:
+    return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
+
+
+def _limits(rules: Iterable[object]) -> str:
+    low = high = step = ""
+    for rule in rules:
+        if isinstance(rule, annotated_types.Ge):
+            low = f"{rule.ge}"
+        elif isinstance(rule, annotated_types.Gt):
+            low = f"more than {rule.gt}"
+        elif isinstance(rule, annotated_types.Le):
+            high = f"{rule.le}"
+        elif isinstance(rule, annotated_types.MultipleOf):
+            step = f", a multiple of {rule.multiple_of}"
+        elif isinstance(rule, annotated_types.MinLen):
+            step = ", not empty"
+    if low and high:
+        return f", {low} to {high}{step}"
+    if low:
+        return f", {low if low.startswith('more') else low + ' or more'}{step}"
+    return f"{step}"
