@@ -1,0 +1,1 @@
+"""Image files and folders turned into arrays, samples, datasets and splits."""
