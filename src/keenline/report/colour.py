@@ -1,9 +1,9 @@
 """Turns how anomalous a pixel is, 0..1, into a colour of the scale `ember`.
 
-`ember` runs from deep violet over red to pale yellow. It is computed, not copied: lightness rises
-in a straight line and hue turns steadily in the Oklab space (Ottosson, 2020,
-https://bottosson.github.io/posts/oklab/), so equal steps of score look like equal steps of colour,
-also in grey print and for colour-blind readers.
+`ember` runs from deep violet over red to pale yellow. It is computed, not copied: along its path
+through the Oklab space (Ottosson, 2020, https://bottosson.github.io/posts/oklab/) every step is of
+the same length and lightness only rises, so equal steps of score look like equal steps of colour
+and the order survives grey print and colour blindness.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 _STEPS = 256
+_FINE = 2048
 _LIGHTNESS = (0.28, 0.95)
 _HUE = (-62.0, 105.0)  # degrees in Oklab: violet, through 0 (pink red) and 30 (red), to yellow
 _CHROMA = 0.20
@@ -38,11 +40,11 @@ _TO_RGB = np.array(
 @cache
 def ember() -> NDArray[np.uint8]:
     """The scale as a table, (256, 3), uint8 sRGB, least to most anomalous."""
-    place = np.linspace(0.0, 1.0, _STEPS)
-    lightness = np.interp(place, (0, 1), _LIGHTNESS)
-    hue = np.deg2rad(np.interp(place, (0, 1), _HUE))
-    chroma = _widest_chroma(lightness, hue)
-    table = np.round(255 * _srgb(lightness, chroma, hue)).astype(np.uint8)
+    path = _path()
+    walked = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    stops = np.linspace(0.0, walked[-1], _STEPS)
+    lab = np.stack([np.interp(stops, walked, path[:, axis]) for axis in range(3)], axis=1)
+    table = np.round(255 * _gamma(np.clip(_linear(lab), 0, 1))).astype(np.uint8)
     table.setflags(write=False)
     return table
 
@@ -53,31 +55,36 @@ def hex_colour(place: float) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _widest_chroma(lightness: NDArray[np.float64], hue: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As much chroma as sRGB can show, at most `_CHROMA`, found by halving."""
-    low, high = np.zeros(_STEPS), np.full(_STEPS, _CHROMA)
-    for _ in range(20):
+def _path() -> NDArray[np.float64]:
+    """The way through Oklab in fine steps, (fine, 3)."""
+    place = np.linspace(0.0, 1.0, _FINE)
+    lightness = np.interp(place, (0, 1), _LIGHTNESS)
+    hue = np.deg2rad(np.interp(place, (0, 1), _HUE))
+    low, high = np.zeros(_FINE), np.full(_FINE, _CHROMA)
+    for _ in range(20):  # halving: as much chroma as sRGB can show
         middle = (low + high) / 2
-        linear = _linear(lightness, middle, hue)
+        linear = _linear(_oklab(lightness, middle, hue))
         inside = ((linear >= 0) & (linear <= 1)).all(axis=1)
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    # The border of sRGB has corners; without them the scale has no visible bands.
-    window = np.hanning(41)
-    padded = np.pad(low, 20, mode="edge")
-    return np.minimum(low, np.convolve(padded, window / window.sum(), mode="valid"))
+    # The border of sRGB has corners, which would show as bands: stay inside, and round them off.
+    reach = _FINE // 6
+    window = np.hanning(reach + 1)
+    inner = ndimage.minimum_filter1d(low, reach + 1, mode="nearest")
+    chroma = ndimage.convolve1d(inner, window / window.sum(), mode="nearest")
+    return _oklab(lightness, chroma, hue)
 
 
-def _linear(
+def _oklab(
     lightness: NDArray[np.float64], chroma: NDArray[np.float64], hue: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1)
+    return np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1)
+
+
+def _linear(lab: NDArray[np.float64]) -> NDArray[np.float64]:
     linear: NDArray[np.float64] = (lab @ _TO_LMS.T) ** 3 @ _TO_RGB.T
     return linear
 
 
-def _srgb(
-    lightness: NDArray[np.float64], chroma: NDArray[np.float64], hue: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    linear = np.clip(_linear(lightness, chroma, hue), 0, 1)
-    # IEC 61966-2-1
+def _gamma(linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """IEC 61966-2-1."""
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

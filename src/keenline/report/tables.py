@@ -79,8 +79,8 @@ def write_parquet(content: ReportContent, path: Path) -> None:
     Raises OutputError, and EnvironmentMissing when the extra `parquet` is not installed.
     """
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow as pa
+        from pyarrow import parquet
     except ImportError as missing:
         raise EnvironmentMissing(
             Code.EXTRA_MISSING,
@@ -88,12 +88,12 @@ def write_parquet(content: ReportContent, path: Path) -> None:
             where=path,
             next="pip install 'keenline[parquet]', or write CSV",
         ) from missing
-    kinds = {"regions": pyarrow.int32(), "width_px": pyarrow.int32(), "height_px": pyarrow.int32()}
-    kinds |= dict.fromkeys(("image", "label", "verdict", "reasons"), pyarrow.string())
-    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.float64())) for name in COLUMNS])
+    kinds = {"regions": pa.int32(), "width_px": pa.int32(), "height_px": pa.int32()}
+    kinds |= dict.fromkeys(("image", "label", "verdict", "reasons"), pa.string())
+    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
     rows = [_text_safe(_flat(row)) for row in content.rows]
     buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), buffer)
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
     write_whole(buffer.getvalue(), path)
 
 

@@ -25,8 +25,8 @@ def write_whole(data: bytes, path: Path) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(partial, 0o666 & ~_umask())  # mkstemp keeps it private
-        os.replace(partial, path)
+        partial.chmod(0o666 & ~_umask())  # mkstemp keeps it private
+        partial.replace(path)
         partial = None
     except OSError as problem:
         raise _output_error(problem, path) from problem

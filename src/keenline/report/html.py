@@ -1,0 +1,104 @@
+"""Turns a report's content into one HTML file that opens anywhere, offline, and prints."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from keenline.report import sections
+from keenline.report.cards import CardMaker, ReadImage, ReadMask, Section
+from keenline.report.colour import hex_colour
+from keenline.report.content import ReportContent
+from keenline.report.overlay import FAINTEST, FULL
+from keenline.report.writing import as_utf8, write_whole
+
+PAGE_BYTES = 9_000_000
+"""Cards stop being added here, so that the file stays below 10 MB and can be mailed."""
+_CARDS = 12
+"""Cards in one section at most."""
+
+
+def write_report(
+    content: ReportContent,
+    path: Path,
+    *,
+    read: ReadImage,
+    read_mask: ReadMask | None = None,
+) -> None:
+    """Write the page; the file is whole or not there.
+
+    `read` and `read_mask` give an image or mask as it was inspected, upright, (height, width, 3) or
+    (height, width); they are called for the images shown only. One that raises KeenlineError leaves
+    a card without a picture. Without `read_mask` no labelled outlines are drawn.
+    Raises OutputError when the file cannot be written.
+    """
+    write_whole(as_utf8(render(content, read=read, read_mask=read_mask)), path)
+
+
+def render(content: ReportContent, *, read: ReadImage, read_mask: ReadMask | None = None) -> str:
+    """The page as text; see `write_report`."""
+    folder = files("keenline.report") / "templates"
+    page = Template((folder / "page.html").read_text("utf-8"))
+    maker = CardMaker(read, read_mask, PAGE_BYTES)
+    evaluation = content.evaluation
+    kind = "Inspection" if evaluation is None else "Evaluation"
+    numbers = [] if evaluation is None else [sections.class_table(evaluation)]
+    numbers.append(sections.charts(content))
+    if evaluation is not None:
+        numbers.append(sections.metrics(evaluation))
+    return page.substitute(
+        style=(folder / "page.css").read_text("utf-8"),
+        kind=kind,
+        title=escape(content.title),
+        headline=escape(sections.headline(content)),
+        facts=sections.facts(content),
+        tiles=sections.verdict_tiles(content),
+        threshold=sections.threshold_note(content),
+        numbers="".join(numbers),
+        legend=_legend(any(row.mask for row in content.rows) and read_mask is not None),
+        cards="".join(maker.section(section, _CARDS) for section in _picked(content)),
+        not_inspected=sections.not_inspected(content),
+        all_images=sections.all_images(content),
+    )
+
+
+def _picked(content: ReportContent) -> list[Section]:
+    rows = [row for row in content.rows if row.score is not None]
+    highest = sorted(rows, key=lambda row: -(row.score or 0.0))
+    lowest = highest[::-1]
+    found = "Found" if content.evaluation is not None else "To look at"
+    return [
+        Section(
+            "Missed defects",
+            "Defective parts that passed, lowest score first.",
+            [row for row in lowest if row.is_miss],
+        ),
+        Section(
+            "False alarms",
+            "Good parts that were flagged, highest score first.",
+            [row for row in highest if row.is_false_alarm],
+        ),
+        Section(
+            found,
+            "Parts that were flagged or rejected, highest score first, beside what is normal there.",
+            [row for row in highest if row.alarmed and not row.is_false_alarm],
+        ),
+    ]
+
+
+def _legend(outlined: bool) -> str:
+    stops = ", ".join(hex_colour(step / 8) for step in range(9))
+    truth = '<span class="key"><i class="truth-key"></i>labelled defect</span>' if outlined else ""
+    toggle = (
+        '<label><input type="checkbox" id="show-truth" checked> labels</label>' if outlined else ""
+    )
+    return (
+        '<div class="legend"><span class="toggles">'
+        '<label><input type="checkbox" id="show-heat" checked> heat map</label>'
+        '<label><input type="checkbox" id="show-boxes" checked> boxes</label>'
+        f"{toggle}</span>"
+        f'<span class="key">{FAINTEST:g} <i class="scale" style="background:linear-gradient'
+        f'(90deg, {stops})"></i> {FULL:g} × threshold or more</span>{truth}</div>'
+    )
