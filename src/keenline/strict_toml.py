@@ -84,6 +84,8 @@ def _read(text: str) -> tuple[dict[str, Any], list[Fault], str]:
         readable = "\n".join(lines)
         try:
             return tomllib.loads(readable), faults, readable
+        except RecursionError:
+            return {}, [*faults, Fault(1, "", "is nested too deeply")], ""
         except tomllib.TOMLDecodeError as error:
             number = _line_of(error, lines)
             words = _AT_END.sub("", _AT_LINE.sub("", str(error)))

@@ -60,7 +60,7 @@ class _Reader:
         return self.lines
 
     def _array_table(self, keys: KeyPath) -> KeyPath:
-        name = (*self._table(keys[:-1], mark=False), keys[-1])
+        name = (*self._table(keys[:-1], mark=False), *keys[-1:])
         self.array_tables[name] = self.array_tables.get(name, -1) + 1
         table = (*name, self.array_tables[name])
         self._mark(name)
