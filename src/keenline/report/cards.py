@@ -94,10 +94,8 @@ class CardMaker:
                 parts.append(f'<img class="layer truth" src="{outline}" alt="labelled defect">')
         # The width that a height of 360 px leaves, so that layers fit whatever the column is.
         wide = f"width:min(100%,{360 * width / height:.0f}px);aspect-ratio:{width}/{height}"
-        return (
-            f'<div class="stage"><div class="picture" style="{wide}">{"".join(parts)}</div></div>',
-            image,
-        )
+        stage = f'<div class="picture" style="{wide}">{"".join(parts)}</div>'
+        return f'<div class="stage">{stage}</div>', image
 
 
 def _caption(row: ReportRow) -> str:
@@ -141,13 +139,14 @@ def _crops(finding: Finding, image: Image) -> str:
 
 def _crop(image: Image, words: str, source: str = "") -> str:
     title = f' title="{escape(source, quote=True)}"' if source else ""
-    picture = _jpeg(shrink(image, _CROP))
-    return f'<figure{title}><img src="{picture}" alt="{words}"><figcaption>{words}</figcaption></figure>'
+    picture = f'<img src="{_jpeg(shrink(image, _CROP))}" alt="{words}">'
+    return f"<figure{title}>{picture}<figcaption>{words}</figcaption></figure>"
 
 
 def _says(finding: Finding, threshold: float) -> str:
     region = finding.region
-    return f"<b>{escape(region.class_name)}</b><br>{_size(region)}<br>{_score(region.score, threshold)}"
+    name = escape(region.class_name)
+    return f"<b>{name}</b><br>{_size(region)}<br>{_score(region.score, threshold)}"
 
 
 def _size(region: Region) -> str:
@@ -180,7 +179,8 @@ def _boxes(regions: Sequence[Region], width: int, height: int) -> str:
             f'font-size="{20 * unit:.1f}" text-anchor="middle">{index}</text>'
         )
     drawing = "".join(parts)
-    return f'<svg class="layer boxes" viewBox="0 0 {width} {height}" aria-hidden="true">{drawing}</svg>'
+    frame = f'viewBox="0 0 {width} {height}" aria-hidden="true"'
+    return f'<svg class="layer boxes" {frame}>{drawing}</svg>'
 
 
 def _jpeg(image: Image) -> str:

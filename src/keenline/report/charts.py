@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +91,11 @@ def bound_bar(share: Proportion, upper: bool) -> str:
         return ""
     bound = share.upper95 if upper else share.lower95
     low, high = sorted((share.value, bound))
+    at = min(157.0, max(0.0, 160 * share.value - 1.5))
     parts = [
-        '<rect class="track" x="0" y="7" width="160" height="4" rx="2"/>',
-        f'<rect class="reach" x="{160 * low:.1f}" y="5" width="{160 * (high - low):.1f}" '
-        'height="8" rx="2"/>',
-        f'<rect class="mark" x="{min(157.0, max(0.0, 160 * share.value - 1.5)):.1f}" y="1" '
-        'width="3" height="16" rx="1"/>',
+        _rect("track", 0, 7, 160, 4),
+        _rect("reach", 160 * low, 5, 160 * (high - low), 8),
+        _rect("mark", at, 1, 3, 16),
     ]
     word = "at most" if upper else "at least"
     return _svg(160.0, 18.0, f"{100 * share.value:.1f} %, {word} {100 * bound:.1f} %", parts)
@@ -149,15 +149,14 @@ class _Axis:
 def _bars(axis: _Axis, scores: Scores, base: float, tall: float, css: str) -> list[str]:
     counts = axis.bars(scores)
     most = int(counts.max())
+    wide = axis.edge(1) - axis.edge(0) - 1
     parts = [
-        f'<rect class="{css}" x="{axis.edge(bar) + 0.5:.1f}" y="{base - tall * count / most:.1f}" '
-        f'width="{axis.edge(1) - axis.edge(0) - 1:.1f}" height="{tall * count / most:.1f}"/>'
+        _rect(css, axis.edge(bar) + 0.5, base - tall * count / most, wide, tall * count / most)
         for bar, count in enumerate(counts)
         if count
     ]
-    parts.append(
-        f'<line class="base" x1="{axis.left}" x2="{_WIDTH - 14}" y1="{base}" y2="{base}"/>'
-    )
+    end = _WIDTH - 14
+    parts.append(f'<line class="base" x1="{axis.left}" x2="{end}" y1="{base}" y2="{base}"/>')
     parts.append(_text(axis.left - 6, base - tall + 9, str(most), "tick", "end"))
     parts.append(_text(axis.left - 6, base, "0", "tick", "end"))
     return parts
@@ -179,16 +178,16 @@ def _straight(xs: Scores, ys: Scores, index: int) -> bool:
     return bool(along_x or along_y)
 
 
+def _rect(css: str, x: float, y: float, width: float, height: float) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="{css}" {place}/>'
+
+
 def _text(x: float, y: float, text: str, css: str, anchor: str = "start", more: str = "") -> str:
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return (
-        f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {more}>{safe}</text>'
-    )
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {more}'
+    return f'<text class="{css}" {place}>{escape(text)}</text>'
 
 
 def _svg(width: float, height: float, told: str, parts: list[str]) -> str:
-    safe = told.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return (
-        f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{safe}">'
-        f"{''.join(parts)}</svg>"
-    )
+    frame = f'viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(told, quote=True)}"'
+    return f'<svg class="chart" {frame}>{"".join(parts)}</svg>'

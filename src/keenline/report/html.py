@@ -82,7 +82,7 @@ def _picked(content: ReportContent) -> list[Section]:
         ),
         Section(
             found,
-            "Parts that were flagged or rejected, highest score first, beside what is normal there.",
+            "Parts that were flagged or rejected, highest score first, beside what is normal.",
             [row for row in highest if row.alarmed and not row.is_false_alarm],
         ),
     ]

@@ -142,10 +142,10 @@ def not_inspected(content: ReportContent) -> str:
     if not lines:
         return ""
     body = "".join(f"<tr>{_th(path)}<td>{escape(why)}</td></tr>" for path, why in lines)
+    table = f'<table class="files">{_head("File", "Why")}<tbody>{body}</tbody></table>'
     return (
         f'<section><h2>Not inspected <span class="count">{len(lines)}</span></h2>'
-        f'<div class="wide"><table class="files">{_head("File", "Why")}<tbody>{body}</tbody></table>'
-        "</div></section>"
+        f'<div class="wide">{table}</div></section>'
     )
 
 
