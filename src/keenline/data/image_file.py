@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import tifffile
 from PIL import (
@@ -127,9 +128,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _header(path: Path, file: object) -> PillowImage.Image:
-    magic = file.read(16)  # type: ignore[attr-defined]
-    file.seek(0)  # type: ignore[attr-defined]
+def _header(path: Path, file: BinaryIO) -> PillowImage.Image:
+    magic = file.read(16)
+    file.seek(0)
     if not magic:
         raise ImageError(
             Code.IMAGE_EMPTY,
@@ -143,7 +144,7 @@ def _header(path: Path, file: object) -> PillowImage.Image:
     for start, opener in _OPENERS:
         if magic.startswith(start):
             with quiet():
-                return opener(file, str(path))  # type: ignore[no-untyped-call]
+                return opener(file, str(path))
     raise ImageError(
         Code.IMAGE_UNREADABLE,
         "The file is not an image of a known format",
@@ -220,7 +221,10 @@ def _depth(path: Path, picture: PillowImage.Image) -> tuple[int, int]:
         return 16, 1
     if mode not in {"L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"}:
         raise wrong_mode(path, mode)
-    wide = any("16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
+    # Pillow opens 16-bit colour PNG as 8-bit; only the decoder it has chosen gives that away.
+    wide = isinstance(picture, PngImagePlugin.PngImageFile) and any(
+        "16" in str(tile.args) for tile in picture.tile
+    )
     palette_is_grey = mode == "P" and _grey_palette(picture)
     return (16 if wide else 8), (1 if mode in {"L", "LA"} or palette_is_grey else 3)
 

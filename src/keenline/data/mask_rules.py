@@ -34,11 +34,11 @@ def marked_colours(colours: NDArray[np.uint8], *, indexed: bool) -> NDArray[np.b
     bright = colours.max(axis=1)
     coloured = bright - colours.min(axis=1) >= _COLOURED
     white = colours.min(axis=1) > 247
-    marked = (bright > THRESHOLD) | coloured
+    marked = np.asarray((bright > THRESHOLD) | coloured)
     if white.any() and coloured.any() and (white | coloured).all():
         marked = marked & ~white
     if not marked.any() and (indexed or set(bright.tolist()) == {0, 1}):
-        marked = bright > 0
+        marked = np.asarray(bright > 0)
     return marked
 
 

@@ -42,7 +42,7 @@ def _png(path: Path) -> NDArray[np.uint16]:
         header = bytes([*data[16:24], 8, 6, *data[26:29]])
         checksum = struct.pack(">I", zlib.crc32(b"IHDR" + header))
         four = np.asarray(PngImageFile(io.BytesIO(data[:16] + header + checksum + data[33:])))
-        return four[..., 0].astype(np.uint16) << 8 | four[..., 1]
+        return np.asarray(four[..., 0].astype(np.uint16) << 8 | four[..., 1])
     # Decoded twice: once for the high bytes, once, with the byte order swapped, for the low ones.
     high, low = PngImageFile(io.BytesIO(data)), PngImageFile(io.BytesIO(data))
     low.tile = [tile._replace(args=str(tile.args).replace("16B", "16L")) for tile in low.tile]
