@@ -284,3 +284,18 @@ def test_links_between_documents_lead_somewhere(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+# What an import costs
+
+
+SLOW = {"openvino", "onnxruntime", "sklearn", "skl2onnx", "scipy.stats", "onnx", "torch", "pyarrow"}
+
+
+@pytest.mark.parametrize("module", ["keenline", "keenline.decision", "keenline.recipe"])
+def test_importing_the_public_names_loads_nothing_slow(module):
+    program = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not SLOW & set(done.stdout.split())
