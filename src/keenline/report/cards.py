@@ -41,9 +41,12 @@ class Section:
 class CardMaker:
     """Makes cards until the page has its size."""
 
-    def __init__(self, read: ReadImage, read_mask: ReadMask | None, budget: int) -> None:
+    def __init__(
+        self, read: ReadImage, read_mask: ReadMask | None, *, budget: int, full: float
+    ) -> None:
         self._read = read
         self._read_mask = read_mask
+        self._full = full
         self._left = budget
 
     def section(self, section: Section, most: int) -> str:
@@ -84,7 +87,7 @@ class CardMaker:
         parts = [f'<img src="{_jpeg(small)}" alt="{name}">']
         prediction = row.inspection.prediction
         if prediction is not None:
-            heat = heat_layer(prediction.map, row.inspection.threshold, shape)
+            heat = heat_layer(prediction.map, row.inspection.threshold, shape, self._full)
             parts.append(f'<img class="layer heat" src="{_webp(heat)}" alt="">')
             parts.append(_boxes(prediction.regions[:9], width, height))
         if row.mask is not None and self._read_mask is not None:
@@ -160,7 +163,7 @@ def _size(region: Region) -> str:
 def _score(score: float, threshold: float) -> str:
     if threshold <= 0:
         return f"score {score:.4g}"
-    return f"score {score:.4g} = {score / threshold:.2f} × threshold"
+    return f"score {score:.4g} = {score / threshold:.3g} × threshold"
 
 
 def _boxes(regions: Sequence[Region], width: int, height: int) -> str:

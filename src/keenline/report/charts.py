@@ -58,7 +58,7 @@ def histogram(good: Scores, defective: Scores, threshold: float, names: tuple[st
 
 def roc(false_alarms: Scores, recall: Scores, point: tuple[float, float]) -> str:
     """The ROC curve, each (points,), ascending, with the bundle's own operating point."""
-    left, right, top, bottom = 46.0, 296.0, 18.0, _HEIGHT - 40
+    left, right, top, bottom = 58.0, 308.0, 18.0, _HEIGHT - 40
 
     def x(rate: float) -> float:
         return left + rate * (right - left)
@@ -79,10 +79,10 @@ def roc(false_alarms: Scores, recall: Scores, point: tuple[float, float]) -> str
     parts.append(_text(right + 16, top + 36, f"recall {100 * point[1]:.1f} %", ""))
     parts.append(_text(right + 16, top + 56, f"false alarms {100 * point[0]:.1f} %", ""))
     parts.append(_text((left + right) / 2, _HEIGHT - 6, "false-alarm rate", "axis", "middle"))
-    turned = f'transform="rotate(-90 14 {(top + bottom) / 2})"'
-    parts.append(_text(14, (top + bottom) / 2, "recall", "axis", "middle", turned))
+    turned = f'transform="rotate(-90 16 {(top + bottom) / 2})"'
+    parts.append(_text(16, (top + bottom) / 2, "recall", "axis", "middle", turned))
     told = f"ROC curve. At the threshold recall is {point[1]:.3f} at a false-alarm rate of"
-    return _svg(480.0, _HEIGHT, f"{told} {point[0]:.3f}.", parts)
+    return _svg(500.0, _HEIGHT, f"{told} {point[0]:.3f}.", parts)
 
 
 def bound_bar(share: Proportion, upper: bool) -> str:
@@ -114,8 +114,11 @@ class _Axis:
         self._low, self._high = scale(lowest), scale(highest)
         if self._high <= self._low:
             self._low, self._high = self._low - 0.5, self._high + 0.5
-        spare = 0.02 * (self._high - self._low)
-        self._low, self._high = self._low - spare, self._high + spare
+        # Bars end at the threshold: none holds scores from both sides of it.
+        bar = (self._high - self._low) / (_BARS - 2)
+        limit = scale(threshold)
+        self._low = limit - (math.floor((limit - self._low) / bar) + 1) * bar
+        self._high = self._low + _BARS * bar
 
     def __call__(self, score: float) -> float:
         return self.left + self._width * self._share(self._scale(score))
@@ -124,7 +127,8 @@ class _Axis:
         """How many scores lie in each bar, (bars,)."""
         values = np.log10(scores) if self.logarithmic else scores
         place = (values - self._low) / (self._high - self._low)
-        return np.bincount(np.clip((place * _BARS).astype(int), 0, _BARS - 1), minlength=_BARS)
+        bars = np.ceil(np.round(place * _BARS, 9)).astype(int) - 1  # an equal score passes
+        return np.bincount(np.clip(bars, 0, _BARS - 1), minlength=_BARS)
 
     def edge(self, bar: int) -> float:
         """Where bar `bar` begins."""

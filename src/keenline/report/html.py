@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+import numpy as np
+
 from keenline.report import sections
 from keenline.report.cards import CardMaker, ReadImage, ReadMask, Section
 from keenline.report.colour import hex_colour
-from keenline.report.content import ReportContent
+from keenline.report.content import ReportContent, ReportRow
 from keenline.report.overlay import FAINTEST, FULL
 from keenline.report.writing import as_utf8, write_whole
 
@@ -41,7 +44,8 @@ def render(content: ReportContent, *, read: ReadImage, read_mask: ReadMask | Non
     """The page as text; see `write_report`."""
     folder = files("keenline.report") / "templates"
     page = Template((folder / "page.html").read_text("utf-8"))
-    maker = CardMaker(read, read_mask, PAGE_BYTES)
+    full = _full_scale(content)
+    maker = CardMaker(read, read_mask, budget=PAGE_BYTES, full=full)
     evaluation = content.evaluation
     kind = "Inspection" if evaluation is None else "Evaluation"
     numbers = [] if evaluation is None else [sections.class_table(evaluation)]
@@ -57,7 +61,7 @@ def render(content: ReportContent, *, read: ReadImage, read_mask: ReadMask | Non
         tiles=sections.verdict_tiles(content),
         threshold=sections.threshold_note(content),
         numbers="".join(numbers),
-        legend=_legend(any(row.mask for row in content.rows) and read_mask is not None),
+        legend=_legend(full, any(row.mask for row in content.rows) and read_mask is not None),
         cards="".join(maker.section(section, _CARDS) for section in _picked(content)),
         not_inspected=sections.not_inspected(content),
         all_images=sections.all_images(content),
@@ -82,13 +86,36 @@ def _picked(content: ReportContent) -> list[Section]:
         ),
         Section(
             found,
-            "Parts that were flagged or rejected, highest score first, beside what is normal.",
-            [row for row in highest if row.alarmed and not row.is_false_alarm],
+            "Parts that were flagged or rejected, highest scores of each class first.",
+            _by_class([row for row in highest if row.alarmed and not row.is_false_alarm]),
         ),
     ]
 
 
-def _legend(outlined: bool) -> str:
+def _full_scale(content: ReportContent) -> float:
+    """The multiple of the threshold for the last colour: what three in four flagged images reach.
+
+    At least `FULL`, so that a report of near misses does not shout.
+    """
+    peaks = [
+        float(row.inspection.prediction.map.max()) / row.inspection.threshold
+        for row in content.rows
+        if row.alarmed and row.inspection.prediction and row.inspection.threshold > 0
+    ]
+    return max(FULL, float(f"{np.quantile(peaks, 0.75):.2g}")) if peaks else FULL
+
+
+def _by_class(rows: list[ReportRow]) -> list[ReportRow]:
+    """The first of each class, then the second of each, so that no class fills the page."""
+    seen: Counter[str | None] = Counter()
+    turns = []
+    for row in rows:
+        turns.append((seen[row.label], row))
+        seen[row.label] += 1
+    return [row for _, row in sorted(turns, key=lambda turn: turn[0])]
+
+
+def _legend(full: float, outlined: bool) -> str:
     stops = ", ".join(hex_colour(step / 8) for step in range(9))
     truth = '<span class="key"><i class="truth-key"></i>labelled defect</span>' if outlined else ""
     toggle = (
@@ -100,5 +127,5 @@ def _legend(outlined: bool) -> str:
         '<label><input type="checkbox" id="show-boxes" checked> boxes</label>'
         f"{toggle}</span>"
         f'<span class="key">{FAINTEST:g} <i class="scale" style="background:linear-gradient'
-        f'(90deg, {stops})"></i> {FULL:g} × threshold or more</span>{truth}</div>'
+        f'(90deg, {stops})"></i> {full:g} × threshold or more</span>{truth}</div>'
     )

@@ -21,8 +21,8 @@ from keenline.types import Image, Mask, Region, ScoreMap
 FAINTEST = 0.8
 """Share of the threshold at which painting starts."""
 FULL = 2.0
-"""Multiple of the threshold that gets the last colour and the least transparency."""
-_OPACITY = 0.72
+"""Multiple of the threshold that gets the last colour, unless a report's defects go far beyond."""
+_OPACITY = 0.6
 OUTLINE = (0, 229, 255)
 """Colour of a labelled defect's outline: cyan, which `ember` does not contain."""
 _HALO = (0, 20, 30)
@@ -31,29 +31,41 @@ Layer = NDArray[np.uint8]
 """(height, width, 4), uint8, RGBA, straight alpha."""
 
 
-def heat_layer(score_map: ScoreMap, threshold: float, shape: tuple[int, int]) -> Layer:
+def heat_layer(
+    score_map: ScoreMap, threshold: float, shape: tuple[int, int], full: float = FULL
+) -> Layer:
     """The map in `ember` colours at `shape` (height, width), transparent below the threshold.
 
+    Colours follow the logarithm of the score, so that what is just above the threshold shows beside
+    what is far above. `full`, above `FAINTEST`, is the multiple that gets the last colour.
     `threshold` is on the scale of the map; at or below 0 everything above 0 gets the last colour.
     """
     scores = enlarge(score_map, shape)
     if threshold > 0:
-        place = np.clip((scores / np.float32(threshold) - FAINTEST) / (FULL - FAINTEST), 0, 1)
+        floor = np.float32(FAINTEST * threshold)
+        place = np.log(np.maximum(scores, floor) / floor) / np.float32(np.log(full / FAINTEST))
+        place = np.minimum(place, 1)
     else:
         place = (scores > 0).astype(np.float32)
     layer = np.empty((*shape, 4), np.uint8)
     layer[..., :3] = ember()[np.rint(place * 255).astype(np.uint8)]
-    # Opacity rises faster than colour: what is just above the threshold is already seen.
+    # Opacity rises faster than colour: what is just above the threshold is seen.
     layer[..., 3] = np.rint(255 * _OPACITY * np.sqrt(place)).astype(np.uint8)
     return layer
 
 
 def outline_layer(mask: Mask, shape: tuple[int, int]) -> Layer:
-    """The border of a labelled defect, drawn outside it at `shape` (height, width)."""
+    """The border of a labelled defect at `shape` (height, width).
+
+    Drawn outside the defect, and inside it only where it leaves the image.
+    """
     small = _resized(mask, shape)
     width = max(1, round(max(shape) / 320))
     line = ndimage.binary_dilation(small, np.ones((3, 3)), iterations=1 + width) & ~small
     halo = ndimage.binary_dilation(small, np.ones((3, 3)), iterations=2 + width) & ~small & ~line
+    rim = np.ones(shape, bool)
+    rim[width:-width, width:-width] = False
+    line |= rim & small
     layer = np.zeros((*shape, 4), np.uint8)
     layer[halo] = (*_HALO, 140)
     layer[line] = (*OUTLINE, 255)

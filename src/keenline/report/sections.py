@@ -20,6 +20,7 @@ _MEANING = {
     Verdict.REJECT: ("✕", "taken out"),
     Verdict.INVALID: ("!", "not inspected, never passed"),
 }
+_SCALE = "0 to 100 %"
 _LISTED = 1000
 """Images in the table of all images; more are counted and left to the CSV file."""
 
@@ -49,11 +50,11 @@ def facts(content: ReportContent) -> str:
 def verdict_tiles(content: ReportContent) -> str:
     """The four verdicts as large numbers."""
     tiles = []
-    for verdict, count in content.verdicts.items():
-        sign, meaning = _MEANING[verdict]
+    counts = content.verdicts
+    for verdict, (sign, meaning) in _MEANING.items():
         tiles.append(
             f'<li class="tile {verdict.value.lower()}"><span class="sign" aria-hidden="true">'
-            f'{sign}</span><b>{count}</b><span class="name">{verdict.value}</span>'
+            f'{sign}</span><b>{counts[verdict]}</b><span class="name">{verdict.value}</span>'
             f'<span class="meaning">{meaning}</span></li>'
         )
     return f'<ul class="tiles">{"".join(tiles)}</ul>'
@@ -76,16 +77,15 @@ def class_table(evaluation: Evaluation) -> str:
     if len(rows) > 1:
         invalid = sum(count for name, count in evaluation.invalid.items() if name != GOOD)
         rows.append(_class_row("all defects", evaluation.recall_overall, invalid, "total"))
-    head = _head("Defect class", "Inspected", "Found", "Missed", "Recall", "At least", "0 to 100 %")
+    counted = ("Inspected", "Found", "Missed", "Invalid")
+    head = _head("Defect class", "Recall", "At least", _SCALE, *counted)
     recall = f"<table>{head}<tbody>{''.join(rows)}</tbody></table>" if rows else ""
     alarms = evaluation.false_alarm_rate
-    head = _head("Good images", "Inspected", "Passed", "Flagged", "Rate", "At most", "0 to 100 %")
-    cells = _cells(GOOD, alarms.n, alarms.n - alarms.events, alarms.events)
-    good = (
-        f"<table>{head}<tbody><tr>{cells}<td>{_percent(alarms.value)}</td>"
-        f"<td>{_percent(alarms.upper95)}{_invalid(evaluation.invalid.get(GOOD, 0))}</td>"
-        f'<td class="bar">{bound_bar(alarms, upper=True)}</td></tr></tbody></table>'
-    )
+    counted = ("Inspected", "Flagged", "Passed", "Invalid")
+    head = _head("Good images", "False alarms", "At most", _SCALE, *counted)
+    counts = (alarms.n, alarms.events, alarms.n - alarms.events, evaluation.invalid.get(GOOD, 0))
+    row = _rate_cells(alarms, alarms.upper95, bound_bar(alarms, upper=True), counts)
+    good = f"<table>{head}<tbody><tr>{_th('good')}{row}</tr></tbody></table>"
     return (
         f'<section><h2>Recall and false alarms</h2><div class="wide">{recall}{good}</div>'
         '<p class="note">Bounds are exact (Clopper-Pearson), one-sided, at 95 % confidence; they '
@@ -142,7 +142,7 @@ def not_inspected(content: ReportContent) -> str:
     if not lines:
         return ""
     body = "".join(f"<tr>{_th(path)}<td>{escape(why)}</td></tr>" for path, why in lines)
-    table = f'<table class="files">{_head("File", "Why")}<tbody>{body}</tbody></table>'
+    table = f'<table class="files reasons">{_head("File", "Why")}<tbody>{body}</tbody></table>'
     return (
         f'<section><h2>Not inspected <span class="count">{len(lines)}</span></h2>'
         f'<div class="wide">{table}</div></section>'
@@ -176,16 +176,14 @@ def _image_row(row: ReportRow) -> str:
 
 
 def _class_row(name: str, share: Proportion, invalid: int, css: str = "") -> str:
-    cells = _cells(name, share.n, share.events, share.n - share.events)
-    return (
-        f'<tr class="{css}">{cells}<td>{_percent(share.value)}</td>'
-        f"<td>{_percent(share.lower95)}{_invalid(invalid)}</td>"
-        f'<td class="bar">{bound_bar(share, upper=False)}</td></tr>'
-    )
+    counts = (share.n, share.events, share.n - share.events, invalid)
+    cells = _rate_cells(share, share.lower95, bound_bar(share, upper=False), counts)
+    return f'<tr class="{css}">{_th(name)}{cells}</tr>'
 
 
-def _cells(name: str, *counts: int) -> str:
-    return _th(name) + "".join(f"<td>{count}</td>" for count in counts)
+def _rate_cells(share: Proportion, bound: float, bar: str, counts: tuple[int, ...]) -> str:
+    rate = f"<td>{_percent(share.value)}</td><td>{_percent(bound)}</td>"
+    return f'{rate}<td class="bar">{bar}</td>' + "".join(f"<td>{count}</td>" for count in counts)
 
 
 def _th(text: str) -> str:
@@ -193,12 +191,13 @@ def _th(text: str) -> str:
 
 
 def _head(*names: str) -> str:
-    cells = "".join(f'<th scope="col">{name}</th>' for name in names)
+    cells = "".join(_column(name) for name in names)
     return f"<thead><tr>{cells}</tr></thead>"
 
 
-def _invalid(count: int) -> str:
-    return f'<br><span class="note">{count} INVALID</span>' if count else ""
+def _column(name: str) -> str:
+    css = ' class="bar"' if name == _SCALE else ""
+    return f'<th scope="col"{css}>{name}</th>'
 
 
 def _figures(heading: str, drawings: list[str]) -> str:
