@@ -59,16 +59,18 @@ def parse_strictly(text: str, model: type[_Model], also: Check = lambda _: ()) -
     """
     content, faults, readable = _read(text)
     is_syntax = bool(faults)
+    found: dict[KeyPath, str] = {}
+    made: _Model | None = None
     try:
         made = model.model_validate(_frozen(content))
     except ValidationError as error:
-        lines = find_lines(readable)
-        found = _content_faults(error, model, is_syntax=is_syntax) | dict(also(content))
-        faults += [Fault(nearest_line(lines, path), _key(path), found[path]) for path in found]
-    else:
-        if not faults:
-            return made
-    raise TomlFaults(faults, is_syntax=is_syntax)
+        found = _content_faults(error, model, is_syntax=is_syntax)
+    found |= dict(also(content))
+    lines = find_lines(readable) if found else {}
+    faults += [Fault(nearest_line(lines, path), _key(path), found[path]) for path in found]
+    if made is None or faults:
+        raise TomlFaults(faults, is_syntax=is_syntax)
+    return made
 
 
 def content_fault(words: str, *below: str | int) -> PydanticCustomError:
