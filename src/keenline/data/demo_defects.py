@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from keenline.data.demo_plate import Field, Plate, distance_to_edge
@@ -49,7 +49,7 @@ def flaw(kind: DefectKind, rng: np.random.Generator, plate: Plate) -> Flaw:
 def _scratch(rng: np.random.Generator, plate: Plate) -> Flaw:
     half, width = rng.uniform(15, 40), rng.uniform(1.6, 2.8)
     angle = rng.uniform(0, np.pi)
-    along, across = _local(rng, plate, half * 0.55, angle)
+    along, across = _local(rng, plate, min(half * 0.7, 22), angle)
     bend = rng.uniform(-0.12, 0.12) / half
     off = across - np.float32(bend) * along * along
     taper = np.clip((half - np.abs(along)) / (0.35 * half), 0, 1)
@@ -77,7 +77,7 @@ def _pit(rng: np.random.Generator, plate: Plate) -> Flaw:
         radius, (dx, dy) = rng.uniform(2.0, 3.5), rng.uniform(-9, 9, 2)
         distance = np.hypot(x - dx, (y - dy) * rng.uniform(0.8, 1.25))
         hole = np.maximum(hole, np.clip((radius - distance) / 1.2 + 0.5, 0, 1))
-    return _flaw(plate, height=-1.6 * hole, albedo=1 - 0.72 * hole, seen=hole > 0.5)
+    return _flaw(plate, height=-1.8 * hole, albedo=1 - 0.6 * hole, seen=hole > 0.5)
 
 
 def _stain(rng: np.random.Generator, plate: Plate) -> Flaw:
@@ -88,11 +88,15 @@ def _stain(rng: np.random.Generator, plate: Plate) -> Flaw:
     for order in range(2, 7):
         wave = np.cos(order * turn + rng.uniform(0, 2 * np.pi))
         edge += radius * rng.uniform(0.05, 0.3) / order * wave
-    inside = (edge - np.hypot(x, y * 1.25)) / 2.2
-    film = np.clip(inside + 0.5, 0, 1)
-    rim = np.exp(-((inside - 0.8) ** 2)) * film
-    strength = rng.uniform(0.14, 0.24)
-    return _flaw(plate, albedo=1 - strength * film - 0.14 * rim, seen=film > 0.5)
+    cloud = ndimage.zoom(rng.standard_normal((36, 48)), (x.shape[0] / 36, x.shape[1] / 48), order=1)
+    inside = edge - np.hypot(x, y * 1.25) + 1.6 * cloud
+    film = np.clip(inside / 5 + 0.5, 0, 1)
+    # Liquid dries from the rim inwards and leaves most of what it carried there, unevenly.
+    rim = np.exp(-(((inside - 2.5) / 2.4) ** 2))
+    rim *= 0.6 + 0.4 * np.cos(turn - rng.uniform(0, 2 * np.pi))
+    strength = rng.uniform(0.17, 0.28)
+    film *= 1 + 0.18 * cloud
+    return _flaw(plate, albedo=1 - strength * film - 0.1 * rim, seen=inside > 0)
 
 
 _DRAWN = {
@@ -124,16 +128,14 @@ def _flaw(
     plate: Plate,
     *,
     seen: Mask,
-    height: Field | float = 0.0,
-    albedo: Field | float = 1.0,
-    gleam: Field | float = 0.0,
+    height: ArrayLike = 0.0,
+    albedo: ArrayLike = 1.0,
+    gleam: ArrayLike = 0.0,
 ) -> Flaw:
     shape = plate.u.shape
 
-    def full(values: Field | float) -> Field:
+    def full(values: ArrayLike) -> Field:
         return np.broadcast_to(np.asarray(values, np.float32), shape)
 
     on_metal = plate.cover > 0.5
-    return Flaw(
-        full(height) * np.float32(plate.scale), full(albedo), full(gleam), seen & on_metal
-    )
+    return Flaw(full(height) * np.float32(plate.scale), full(albedo), full(gleam), seen & on_metal)

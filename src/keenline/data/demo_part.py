@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from scipy import ndimage
 
-from keenline.data.demo_defects import DefectKind, Flaw, flaw
+from keenline.data.demo_defects import DefectKind, flaw
 from keenline.data.demo_plate import Field, Plate, placed
 from keenline.types import GOOD, Image, Mask
 
@@ -43,12 +43,12 @@ def render_part(
 ) -> tuple[Image, Mask]:
     """Render one photo and the mask of its defects, both of `size` (width, height) in pixels.
 
-    Defects never overlap holes or edges; their sizes are those of `demo_defects` and scale with
-    `size`. The mask holds each pixel that a defect visibly changes. The same state of `rng` gives
-    the same photo.
+    Defects lie on the face, clear of the holes; their sizes are those of `DefectKind` and scale
+    with `size`. The mask holds the pixels that a defect visibly changes. The same state of `rng`
+    gives the same photo.
     """
     plate = placed(rng, size)
-    flaws = _flaws(rng, plate, defects)
+    flaws = [flaw(kind, rng, plate) for kind in defects]
     height = plate.height + sum((each.height for each in flaws), np.float32(0))
     face = _face(rng, plate, height)
     for each in flaws:
@@ -94,27 +94,22 @@ def _save(path: Path, pixels: NDArray[np.uint8]) -> None:
     PillowImage.fromarray(grey).save(path, compress_level=1)
 
 
-def _flaws(
-    rng: np.random.Generator, plate: Plate, kinds: Sequence[DefectKind]
-) -> list[Flaw]:
-    return [flaw(kind, rng, plate) for kind in kinds]
-
-
 def _face(rng: np.random.Generator, plate: Plate, height: Field) -> Field:
     """Brushed and turned metal, shaded by the slope of `height` under the light."""
     slope_y, slope_x = np.gradient(height)
     lean = np.clip(-0.62 * slope_x - 0.78 * slope_y, -1.6, 1.6)
     shade = 1 - 0.62 * lean + 0.22 * lean * lean
-    return _FACE * np.maximum(shade, 0.12) * (1 + plate.grain(rng))
+    lit: Field = _FACE * np.maximum(shade, 0.12) * (1 + plate.grain(rng))
+    return lit
 
 
 def _over_belt(rng: np.random.Generator, plate: Plate, face: Field) -> Field:
     """The plate with its holes and its shadow on a belt."""
     shape = plate.u.shape
-    weave = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), 0.8)
-    patches = ndimage.zoom(rng.standard_normal((8, 10)).astype(np.float32), (9, 9), order=1)
-    patches = ndimage.zoom(patches, (shape[0] / 72, shape[1] / 90), order=1)
-    belt = _BELT * (1 + 0.14 * weave + 0.05 * patches)
+    weave = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), (0.7, 1.4))
+    patches = rng.standard_normal((9, 12), np.float32)
+    patches = ndimage.zoom(patches, (shape[0] / 9, shape[1] / 12), order=1)
+    belt = _BELT * (1 + 0.34 * weave + 0.1 * patches)
     offset = 7 * plate.scale
     solid = plate.cover
     shadow = ndimage.shift(solid[::2, ::2], offset / 2, order=1)

@@ -74,7 +74,7 @@ def placed(rng: np.random.Generator, size: tuple[int, int]) -> Plate:
         scale=scale,
         cover=np.clip(0.5 - metal * np.float32(scale), 0, 1),
         inside_outline=outline < 0,
-        bore_wall=_bore_wall(u, v, openings),
+        bore_wall=_bore_wall(openings),
         height=_height(u, v, outline, openings) * np.float32(scale),
     )
 
@@ -120,11 +120,11 @@ def _height(u: Field, v: Field, outline: Field, openings: Field) -> Field:
     return np.asarray(height, np.float32)
 
 
-def _bore_wall(u: Field, v: Field, openings: Field) -> Field:
+def _bore_wall(openings: Field) -> Field:
     """A hole's wall shows at the side away from the light, fading towards its middle."""
     slope_v, slope_u = np.gradient(openings)
-    facing = np.clip(-0.62 * slope_u - 0.78 * slope_v, 0, None)
-    return np.asarray(1.3 * facing * np.exp(np.minimum(openings, 0) / 4), np.float32)
+    facing = np.clip(0.62 * slope_u + 0.78 * slope_v, 0, None)
+    return np.asarray(2.6 * facing * np.exp(np.minimum(openings, 0) / 5), np.float32)
 
 
 def _stamped(u: Field, v: Field) -> Field:
@@ -140,11 +140,12 @@ def _stamp() -> Field:
     canvas = PillowImage.new("L", (200, 60))
     font = ImageFont.load_default(44)
     ImageDraw.Draw(canvas).text((100, 30), "KL-307", 255, font, anchor="mm")
-    return ndimage.gaussian_filter(np.asarray(canvas, np.float32) / 255, 1.2)
+    soft: Field = ndimage.gaussian_filter(np.asarray(canvas, np.float32) / 255, 1.2)
+    return soft
 
 
 def _brushed(rng: np.random.Generator, u: Field, v: Field) -> Field:
-    """Lines along the length: noise drawn out to long and to short strokes, turned with the part."""
+    """Lines along the length: noise drawn out to long and short strokes, turned with the part."""
     rows, columns = u.shape[0] + 32, u.shape[1] + 32
     noise = rng.standard_normal((2, rows, columns), np.float32)
     long = ndimage.uniform_filter1d(ndimage.uniform_filter1d(noise[0], 61, axis=1), 41, axis=1)
@@ -160,10 +161,10 @@ def _turned(rng: np.random.Generator, radius: Field, angle: Field) -> Field:
     steps = np.arange(0, _BOSS_RADIUS + 8, 0.5)
     feed = np.sin(2 * np.pi * steps / 3.1 + rng.uniform(0, 2 * np.pi))
     groove = ndimage.gaussian_filter1d(rng.standard_normal(len(steps)), 0.9)
-    rings = np.interp(radius, steps, 0.05 * feed + 0.07 * groove)
+    rings = np.interp(radius, steps, 0.07 * feed + 0.09 * groove)
     fans = np.cos(angle - np.deg2rad(38)) ** 2
     fans = fans * fans
-    return np.asarray(rings * (0.6 + 0.7 * fans) + 0.3 * fans - 0.12, np.float32)
+    return np.asarray(rings * (0.6 + 0.7 * fans) + 0.42 * fans - 0.15, np.float32)
 
 
 def _smooth(x: Field) -> Field:
