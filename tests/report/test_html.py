@@ -142,7 +142,7 @@ def test_large_images_are_scaled_down() -> None:
     rows = [item for item in synthetic.rows() if item.label == "scratch" and item.score]
     page = CardMaker(large, None, budget=10**9, full=2.0).section(Section("S", "s", rows), 1)
     assert len(page) < 600_000
-    assert "aspect-ratio:2000/1500" in page
+    assert "--ratio:1.33333" in page
 
 
 def test_the_file_is_written_whole(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,3 +77,25 @@ def test_undecodable_file_names_are_written_everywhere(tmp_path: Path) -> None:
     assert back == str(odd.image)
     if pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed"):
         write_parquet(content, tmp_path / "scores.parquet")
+
+
+def test_without_pyarrow_the_error_names_the_extra(tmp_path: Path) -> None:
+    """In a process of its own, in which pyarrow cannot be imported."""
+    script = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from pathlib import Path\n"
+        "from keenline.errors import Code, EnvironmentMissing\n"
+        "from keenline.report.tables import write_parquet\n"
+        "from tests.report import synthetic\n"
+        "try:\n"
+        "    write_parquet(synthetic.content(), Path(sys.argv[1]))\n"
+        "except EnvironmentMissing as missing:\n"
+        "    assert missing.code == Code.EXTRA_MISSING and 'keenline[parquet]' in str(missing)\n"
+        "    print('refused')\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "scores.parquet")]
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout == "refused\n"
+    assert list(tmp_path.iterdir()) == []

@@ -23,6 +23,8 @@ LONGEST = 640
 _CROP = 160
 _FINDINGS = 4
 """Findings shown on one card; the others are counted."""
+_BOXES = 40
+"""Boxes drawn on one picture; only those of findings shown are numbered."""
 
 ReadImage = Callable[[Path], Image]
 ReadMask = Callable[[Path], Mask]
@@ -89,15 +91,13 @@ class CardMaker:
         if prediction is not None:
             heat = heat_layer(prediction.map, row.inspection.threshold, shape, self._full)
             parts.append(f'<img class="layer heat" src="{_webp(heat)}" alt="">')
-            parts.append(_boxes(prediction.regions[:9], width, height))
+            parts.append(_boxes(_regions(row)[:_BOXES], width, height))
         if row.mask is not None and self._read_mask is not None:
             mask = self._read_mask(row.mask)
             if mask.any():
                 outline = _png(outline_layer(mask, shape))
                 parts.append(f'<img class="layer truth" src="{outline}" alt="labelled defect">')
-        # The width that a height of 360 px leaves, so that layers fit whatever the column is.
-        wide = f"width:min(100%,{360 * width / height:.0f}px);aspect-ratio:{width}/{height}"
-        stage = f'<div class="picture" style="{wide}">{"".join(parts)}</div>'
+        stage = f'<div class="picture" style="--ratio:{width / height:.5f}">{"".join(parts)}</div>'
         return f'<div class="stage">{stage}</div>', image
 
 
@@ -124,12 +124,18 @@ def _findings(row: ReportRow, image: Image) -> str:
         for index, finding in enumerate(findings[:_FINDINGS], 1)
     ]
     rest = len(findings) - _FINDINGS
-    more = f'<p class="note">{rest} smaller regions not shown.</p>' if rest > 0 else ""
+    more = f'<p class="note">{rest} more regions not shown.</p>' if rest > 0 else ""
     return f'<ol class="findings">{"".join(items)}</ol>{more}'
 
 
 def _plain(prediction: Prediction | None) -> tuple[Finding, ...]:
     return () if prediction is None else tuple(Finding(region) for region in prediction.regions)
+
+
+def _regions(row: ReportRow) -> list[Region]:
+    """Those of the findings first, in their order, so that numbers on the picture match."""
+    found = [finding.region for finding in row.findings]
+    return found or [finding.region for finding in _plain(row.inspection.prediction)]
 
 
 def _crops(finding: Finding, image: Image) -> str:
@@ -149,7 +155,7 @@ def _crop(image: Image, words: str, source: str = "") -> str:
 def _says(finding: Finding, threshold: float) -> str:
     region = finding.region
     name = escape(region.class_name)
-    return f"<b>{name}</b><br>{_size(region)}<br>{_score(region.score, threshold)}"
+    return f"<b>{name}</b><br>{_size(region)}<br>{_score(region.score, threshold, '<br>')}"
 
 
 def _size(region: Region) -> str:
@@ -160,10 +166,10 @@ def _size(region: Region) -> str:
     return f"{box.width * scale:.3g} × {box.height * scale:.3g} mm, {region.area_mm2:.3g} mm²"
 
 
-def _score(score: float, threshold: float) -> str:
+def _score(score: float, threshold: float, between: str = " = ") -> str:
     if threshold <= 0:
         return f"score {score:.4g}"
-    return f"score {score:.4g} = {score / threshold:.3g} × threshold"
+    return f"score {score:.4g}{between}{score / threshold:.3g} × threshold"
 
 
 def _boxes(regions: Sequence[Region], width: int, height: int) -> str:
@@ -173,6 +179,8 @@ def _boxes(regions: Sequence[Region], width: int, height: int) -> str:
         box = region.box
         place = f'x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}"'
         parts.append(f'<rect class="under" {place}/><rect class="over" {place}/>')
+        if index > _FINDINGS:
+            continue
         side = 26 * unit
         x = min(max(0.0, box.x), width - side)
         y = box.y - side if box.y >= side else min(float(box.y + box.height), height - side)

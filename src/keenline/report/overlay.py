@@ -106,9 +106,10 @@ def shrink(image: Image, longest: int) -> Image:
     return np.asarray(picture)
 
 
-def cut(image: Image, region: Region, least: int = 48) -> Image:
-    """The square around a region, half as much again as its box and at least `least` pixels."""
+def cut(image: Image, region: Region) -> Image:
+    """The square around a region: half as much again as its box, wide enough to see where it is."""
     height, width = image.shape[:2]
+    least = max(48, max(height, width) // 12)
     box = region.box
     side = min(max(least, round(1.5 * max(box.width, box.height))), max(height, width))
     left = _start(box.x + box.width / 2, side, width)
