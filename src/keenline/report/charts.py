@@ -33,14 +33,17 @@ def histogram(good: Scores, defective: Scores, threshold: float, names: tuple[st
         return ""
     everything = np.concatenate([scores for _, _, scores in groups])
     axis = _Axis(everything, threshold, 46.0, _WIDTH - 14)
+    at = axis(threshold)
     top, bottom = 26.0, _HEIGHT - 40
     tall = (bottom - top - 16 * (len(groups) - 1)) / len(groups)
     parts = []
     for index, (name, css, scores) in enumerate(groups):
         base = top + tall + index * (tall + 16)
         parts += _bars(axis, scores, base, tall - 18, css)
-        parts.append(_text(axis.left + 2, base - tall + 12, f"{name} (n = {scores.size})", css))
-    at = axis(threshold)
+        # On the side that the threshold line does not cross.
+        edge, anchor = (axis.left + 2, "start") if at > 0.4 * _WIDTH else (_WIDTH - 14, "end")
+        told_n = f"{name} (n = {scores.size})"
+        parts.append(_text(edge, base - tall + 12, told_n, css, anchor))
     parts.append(f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{top - 8}" y2="{bottom}"/>')
     side, shift = ("end", -4) if at > 0.6 * _WIDTH else ("start", 4)
     parts.append(_text(at + shift, top - 12, f"threshold {threshold:.4g}", "limit-name", side))

@@ -72,7 +72,9 @@ def _picked(content: ReportContent) -> list[Section]:
     rows = [row for row in content.rows if row.score is not None]
     highest = sorted(rows, key=lambda row: -(row.score or 0.0))
     lowest = highest[::-1]
-    found = "Found" if content.evaluation is not None else "To look at"
+    found, first = "Found", "highest scores of each class first"
+    if content.evaluation is None:
+        found, first = "To look at", "highest score first"
     return [
         Section(
             "Missed defects",
@@ -86,7 +88,7 @@ def _picked(content: ReportContent) -> list[Section]:
         ),
         Section(
             found,
-            "Parts that were flagged or rejected, highest scores of each class first.",
+            f"Parts that were flagged or rejected, {first}.",
             _by_class([row for row in highest if row.alarmed and not row.is_false_alarm]),
         ),
     ]
