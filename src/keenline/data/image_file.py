@@ -7,14 +7,14 @@ parsed.
 
 from __future__ import annotations
 
-import struct
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import tifffile
 from PIL import (
@@ -23,18 +23,24 @@ from PIL import (
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
-    UnidentifiedImageError,
     WebPImagePlugin,
 )
 from PIL import Image as PillowImage
 
+from keenline.data.image_errors import (
+    DECODE_ERRORS,
+    LARGEST_AREA,
+    empty_file,
+    too_large,
+    translated,
+    truncated,
+    wrong_mode,
+)
+from keenline.data.orientation import UPRIGHT, exif_orientation
 from keenline.errors import Code, ImageError
 
 SMALLEST_SIDE = 8
 """Pixels; below this there is no texture to compare."""
-
-LARGEST_AREA = 200_000_000
-"""Pixels; a 200-megapixel RGB image already takes 600 MB when decoded."""
 
 SUFFIXES = frozenset(
     [".bmp", ".gif", ".jpeg", ".jpg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp"]
@@ -53,27 +59,6 @@ _OPENERS = (
     (b"GIF8", GifImagePlugin.GifImageFile),
 )
 
-# What Pillow and tifffile raise on a file that is not what it says it is. MemoryError is left
-# out on purpose: it is about this machine, not about the file.
-DECODE_ERRORS = (
-    UnidentifiedImageError,
-    tifffile.TiffFileError,
-    PillowImage.DecompressionBombError,
-    OSError,
-    SyntaxError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    OverflowError,
-    ZeroDivisionError,
-    struct.error,
-    ImportError,
-)
-
-_CUT_SHORT = ("truncated", "unexpected end", "not enough", "failed to read", "got 0 bytes")
 _QUIET = threading.Lock()
 
 
@@ -92,7 +77,7 @@ class Opened:
     channels: int
     """1 or 3; transparency is not counted."""
     orientation: int
-    """EXIF orientation, 1..8; 1 when absent."""
+    """How `picture` has to be turned, 1..8; 1 for TIFF, which Pillow turns by itself."""
     kind: str
     """`PNG`, `JPEG`, `BMP`, `WEBP`, `TIFF` or `GIF`."""
 
@@ -108,7 +93,16 @@ def opened(path: Path) -> Iterator[Opened]:
         with path.open("rb") as file, _header(path, file) as picture:
             yield _checked(path, picture)
     except DECODE_ERRORS as error:
-        raise _translated(path, error) from error
+        raise translated(path, error) from error
+
+
+def decoded(source: Opened) -> PillowImage.Image:
+    """The picture with its pixels; to be called inside `opened`."""
+    if source.kind == "TIFF":
+        # Pillow reads the tags again while it decodes, and warns again.
+        with quiet():
+            source.picture.load()
+    return source.picture
 
 
 def is_image_name(path: Path) -> bool:
@@ -118,29 +112,28 @@ def is_image_name(path: Path) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep a decoder's warnings about harmless header faults off the user's screen.
+    """Keep the decoders' warnings about harmless faults in a file off the user's screen.
 
     Python's warning filters belong to the whole process, so threads take turns; hold it for
-    header work, never while pixels are decoded.
+    headers and TIFF, not while anything else is decoded.
     """
+    log = logging.getLogger("tifffile")
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        log.disabled = True
+        try:
+            yield
+        finally:
+            log.disabled = False
 
 
 def _header(path: Path, file: BinaryIO) -> PillowImage.Image:
     magic = file.read(16)
     file.seek(0)
     if not magic:
-        raise ImageError(
-            Code.IMAGE_EMPTY,
-            "The image file is empty",
-            where=path,
-            got="0 bytes",
-            next="copy the file again from where it was recorded",
-        )
-    if magic[:4] == b"RIFF":
-        _whole_riff(path, magic)
+        raise empty_file(path)
+    if path.stat().st_size < _declared_length(magic):
+        raise truncated(path, f"{path.stat().st_size} of at least {_declared_length(magic)} bytes")
     for start, opener in _OPENERS:
         if magic.startswith(start):
             with quiet():
@@ -154,25 +147,42 @@ def _header(path: Path, file: BinaryIO) -> PillowImage.Image:
     )
 
 
-def _whole_riff(path: Path, magic: bytes) -> None:
-    """WebP's decoder says only "failed" when the end is missing; its header knows the length."""
-    declared = int.from_bytes(magic[4:8], "little") + 8
-    actual = path.stat().st_size
-    if actual < declared:
-        raise _truncated(path, f"{actual} of {declared} bytes")
+def _declared_length(magic: bytes) -> int:
+    """The least length, in bytes, that a header promises; 0 for formats that promise none.
+
+    Without their end, WebP and TIFF files fail in ways that do not say so.
+    """
+    if magic[:4] == b"RIFF":
+        return int.from_bytes(magic[4:8], "little") + 8
+    if magic[:2] in {b"II", b"MM"}:
+        order: Literal["little", "big"] = "little" if magic[:2] == b"II" else "big"
+        large = magic[2:4] in {b"+\0", b"\0+"}
+        return int.from_bytes(magic[8:16] if large else magic[4:8], order)
+    return 0
+
+
+def _whole_tiff(path: Path, picture: TiffImagePlugin.TiffImageFile) -> None:
+    """libtiff prints to the user's screen when a strip is missing; the tags know where it ends."""
+    tags, size = picture.tag_v2, path.stat().st_size
+    for offsets, counts in (
+        (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS),
+        (TiffImagePlugin.TILEOFFSETS, TiffImagePlugin.TILEBYTECOUNTS),
+    ):
+        pairs = zip(_several(tags.get(offsets)), _several(tags.get(counts)), strict=False)
+        end = max((start + length for start, length in pairs), default=0)
+        if end > size:
+            raise truncated(path, f"{size} of {end} bytes")
+
+
+def _several(value: object) -> tuple[int, ...]:
+    values = value if isinstance(value, tuple) else (value,)
+    return tuple(each for each in values if isinstance(each, int))
 
 
 def _checked(path: Path, picture: PillowImage.Image) -> Opened:
     width, height = picture.size
     if width * height > LARGEST_AREA:
-        raise ImageError(
-            Code.IMAGE_TOO_LARGE,
-            "The image is too large to be decoded safely",
-            where=path,
-            expected=f"at most {LARGEST_AREA // 1_000_000} megapixels",
-            got=f"{width} x {height}, {width * height / 1e6:.0f} megapixels",
-            next="cut the image into parts, or check that the file is what it should be",
-        )
+        raise too_large(path, f"{width} x {height}, {width * height / 1e6:.0f} megapixels")
     if min(width, height) < SMALLEST_SIDE:
         raise ImageError(
             Code.IMAGE_TOO_SMALL,
@@ -181,9 +191,13 @@ def _checked(path: Path, picture: PillowImage.Image) -> Opened:
             expected=f"at least {SMALLEST_SIDE} pixels a side",
             got=f"{width} x {height}",
         )
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        _whole_tiff(path, picture)
     _single(path, picture)
     bit_depth, channels = _depth(path, picture)
-    orientation = _orientation(picture)
+    orientation = UPRIGHT
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        orientation = exif_orientation(bytes(picture.info.get("exif", b"")))
     if orientation >= 5:
         width, height = height, width
     return Opened(picture, width, height, bit_depth, channels, orientation, picture.format or "")
@@ -191,15 +205,12 @@ def _checked(path: Path, picture: PillowImage.Image) -> Opened:
 
 def _single(path: Path, picture: PillowImage.Image) -> None:
     with quiet():
-        if isinstance(picture, TiffImagePlugin.TiffImageFile):
-            with tifffile.TiffFile(path) as pages:
-                # Reduced copies (pyramids, thumbnails) are the same picture, not another one.
-                count = sum(
-                    not (getattr(page, "is_reduced", False) or getattr(page, "is_mask", False))
-                    for page in pages.pages
-                )
-        else:
-            count = int(getattr(picture, "n_frames", 1))
+        count = int(getattr(picture, "n_frames", 1))
+        if count > 1 and isinstance(picture, TiffImagePlugin.TiffImageFile):
+            with tifffile.TiffFile(path) as file:
+                # Pyramids, thumbnails and masks show the same picture, not another one.
+                pages = [page for page in file.pages if isinstance(page, tifffile.TiffPage)]
+                count = sum(not (page.is_reduced or page.is_mask) for page in pages)
     if count > 1:
         raise ImageError(
             Code.IMAGE_ANIMATED,
@@ -245,63 +256,3 @@ def _tiff_depth(path: Path, picture: TiffImagePlugin.TiffImageFile) -> tuple[int
         colours = {5: "CMYK", 8: "CIELAB"}.get(photometric, f"photometric {photometric}")
         raise wrong_mode(path, f"{max(bits)}-bit {sort}, {colours}")
     return max(bits), (3 if photometric in {2, 3, 6} else 1)
-
-
-def _orientation(picture: PillowImage.Image) -> int:
-    """EXIF tag 0x0112, parsed here because Pillow warns about every other fault in the block."""
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        value = picture.tag_v2.get(0x0112, 1)
-        return value if value in range(1, 9) else 1
-    block = bytes(picture.info.get("exif", b""))
-    block = block.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
-    if order is None or len(block) < 10:
-        return 1
-    (start,) = struct.unpack_from(f"{order}I", block, 4)
-    if start + 2 > len(block):
-        return 1
-    (count,) = struct.unpack_from(f"{order}H", block, start)
-    for entry in range(start + 2, min(start + 2 + 12 * count, len(block) - 11), 12):
-        tag, _, _, value = struct.unpack_from(f"{order}HHIH", block, entry)
-        if tag == 0x0112:
-            return value if value in range(1, 9) else 1
-    return 1
-
-
-def wrong_mode(path: Path, got: str) -> ImageError:
-    """The error of a file whose pixel values do not mean grey or RGB brightness."""
-    advice = "save it as 8- or 16-bit grey or RGB"
-    if "CMYK" in got:
-        advice += "; converting CMYK without its colour profile would change the grey values"
-    return ImageError(
-        Code.IMAGE_MODE,
-        "The image holds a kind of pixel that cannot be inspected",
-        where=path,
-        expected="1-, 8- or 16-bit unsigned grey, palette or RGB",
-        got=got,
-        next=advice,
-    )
-
-
-def _truncated(path: Path, got: str) -> ImageError:
-    return ImageError(
-        Code.IMAGE_TRUNCATED,
-        "The image file ends too early",
-        where=path,
-        got=got,
-        next="copy the file again; it may have been read while it was still being written",
-    )
-
-
-def _translated(path: Path, error: BaseException) -> ImageError:
-    if isinstance(error, FileNotFoundError):
-        return ImageError(Code.IMAGE_MISSING, "The image file does not exist", where=path)
-    text = str(error) or type(error).__name__
-    if isinstance(error, EOFError) or any(sign in text.lower() for sign in _CUT_SHORT):
-        return _truncated(path, text)
-    advice = None
-    if isinstance(error, ImportError) or "imagecodecs" in text:
-        advice = "save it without compression or with deflate, or install imagecodecs"
-    return ImageError(
-        Code.IMAGE_UNREADABLE, "The image cannot be read", where=path, got=text, next=advice
-    )

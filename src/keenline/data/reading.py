@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from keenline.data.image_file import Opened, opened, wrong_mode
+from keenline.data.image_errors import wrong_mode
+from keenline.data.image_file import Opened, decoded, opened
 from keenline.data.mask_rules import THRESHOLD, grey_mask, marked_colours, with_alpha
+from keenline.data.orientation import upright
 from keenline.data.sixteen_bit import wide_pixels
 from keenline.errors import Code, ImageError
 from keenline.types import Image, Mask
 
 _CAMERA_DEPTHS = (10, 12, 14, 16)
 _FEW_COLOURS = 256
-
-Pixels = TypeVar("Pixels", Image, Mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def read_image(path: Path, *, bit_depth: int | None = None) -> Image:
             pixels = _scaled(wide_pixels(path, source), bit_depth or source.bit_depth)
         else:
             pixels = np.asarray(_rgb(path, source))
-    return _upright(pixels, source.orientation)
+    return upright(pixels, source.orientation)
 
 
 def probe(path: Path) -> ImageFacts:
@@ -95,14 +94,14 @@ def read_mask(path: Path, size: tuple[int, int]) -> Mask:
                 next="export the mask at the image's own size; it is never resized here",
             )
         mask = _marks(path, source)
-    return _upright(mask, source.orientation)
+    return upright(mask, source.orientation)
 
 
 def _marks(path: Path, source: Opened) -> Mask:
     if source.bit_depth > 8:
         pixels = wide_pixels(path, source)
         return grey_mask(pixels if pixels.ndim == 2 else pixels.max(axis=2))
-    picture = source.picture
+    picture = decoded(source)
     if picture.mode == "1":
         return np.array(picture)
     if picture.mode == "L":
@@ -145,7 +144,7 @@ def _coloured(picture: PillowImage.Image, *, indexed: bool) -> Mask:
 
 
 def _rgb(path: Path, source: Opened) -> PillowImage.Image:
-    picture = source.picture
+    picture = decoded(source)
     if picture.mode in {"P", "PA"} and "transparency" in picture.info:
         picture = picture.convert("RGBA")
     if picture.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"}:
@@ -159,14 +158,3 @@ def _scaled(pixels: NDArray[np.uint16], bit_depth: int) -> Image:
     table = np.rint(np.minimum(values, full) * (255 / full)).astype(np.uint8)
     narrow = table[pixels]
     return narrow if narrow.ndim == 3 else np.repeat(narrow[..., None], 3, axis=2)
-
-
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Turn as EXIF says (CIPA DC-008, tag 0x0112): the eight symmetries of the square."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in {3, 4, 7, 8}:
-        pixels = pixels[::-1]
-    if orientation in {2, 3, 6, 7}:
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)

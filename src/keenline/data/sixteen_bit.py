@@ -16,14 +16,18 @@ import tifffile
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
-from keenline.data.image_file import Opened
+from keenline.data.image_file import Opened, decoded, quiet
+from keenline.data.orientation import TAG, known, upright
 
 _GREY_ALPHA = 4
-_MIN_IS_WHITE = 0
+# TIFF 6.0: PlanarConfiguration and PhotometricInterpretation
+_SEPARATE_PLANES, _MIN_IS_WHITE = 2, 0
 
 
 def wide_pixels(path: Path, source: Opened) -> NDArray[np.uint16]:
-    """All bits of `source`, (height, width) or (height, width, 3), before EXIF orientation.
+    """All bits of `source`, (height, width) or (height, width, 3).
+
+    To be turned by `source.orientation`, like `source.picture`.
 
     Raises what the decoders raise; to be called inside `opened`.
     """
@@ -53,14 +57,15 @@ def _png(path: Path) -> NDArray[np.uint16]:
 def _tiff(path: Path, source: Opened) -> NDArray[np.uint16]:
     if source.picture.mode.startswith("I;16"):
         # libtiff, inside Pillow, knows more compressions than tifffile does on its own
-        return np.asarray(source.picture).astype(np.uint16)
-    with tifffile.TiffFile(path) as file:
-        page = file.pages[0]
+        return np.asarray(decoded(source)).astype(np.uint16)
+    with quiet(), tifffile.TiffFile(path) as file:
+        page = file.pages.first
         pixels = np.asarray(page.asarray())
-        if pixels.ndim == 3 and page.planarconfig == 2:  # type: ignore[union-attr]
+        turned = page.tags.get(TAG)
+        if pixels.ndim == 3 and page.planarconfig == _SEPARATE_PLANES:
             pixels = np.moveaxis(pixels, 0, -1)
-        if page.photometric == _MIN_IS_WHITE:  # type: ignore[union-attr]
+        if page.photometric == _MIN_IS_WHITE:
             pixels = (1 << source.bit_depth) - 1 - pixels
     if pixels.ndim == 3:
         pixels = pixels[..., :3] if source.channels == 3 else pixels[..., 0]
-    return pixels.astype(np.uint16)
+    return upright(pixels.astype(np.uint16), known(turned.value if turned else None))
