@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from keenline.data.image_file import Opened, decoded, quiet
 from keenline.data.orientation import TAG, known, upright
@@ -55,9 +56,14 @@ def _png(path: Path) -> NDArray[np.uint16]:
 
 
 def _tiff(path: Path, source: Opened) -> NDArray[np.uint16]:
+    full = np.uint16((1 << source.bit_depth) - 1)
     if source.picture.mode.startswith("I;16"):
         # libtiff, inside Pillow, knows more compressions than tifffile does on its own
-        return np.asarray(decoded(source)).astype(np.uint16)
+        # Pillow inverts 8-bit files of this kind but not 16-bit ones.
+        tags = source.picture.tag_v2  # type: ignore[attr-defined]
+        photometric = tags.get(PHOTOMETRIC_INTERPRETATION)
+        grey = np.asarray(decoded(source)).astype(np.uint16)
+        return full - grey if photometric == _MIN_IS_WHITE else grey
     with quiet(), tifffile.TiffFile(path) as file:
         page = file.pages.first
         pixels = np.asarray(page.asarray())
@@ -65,7 +71,7 @@ def _tiff(path: Path, source: Opened) -> NDArray[np.uint16]:
         if pixels.ndim == 3 and page.planarconfig == _SEPARATE_PLANES:
             pixels = np.moveaxis(pixels, 0, -1)
         if page.photometric == _MIN_IS_WHITE:
-            pixels = (1 << source.bit_depth) - 1 - pixels
+            pixels = full - pixels
     if pixels.ndim == 3:
         pixels = pixels[..., :3] if source.channels == 3 else pixels[..., 0]
     return upright(pixels.astype(np.uint16), known(turned.value if turned else None))

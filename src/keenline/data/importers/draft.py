@@ -142,29 +142,18 @@ def _bad_pattern(part_pattern: str, got: str) -> DatasetError:
 
 
 def _notes(found: _Findings) -> tuple[str, ...]:
-    notes = []
-    if found.empty:
-        notes.append(
-            f"{len(found.empty)} masks of defective samples mark nothing; "
-            f"the samples are kept without a mask: {_named(found.empty)}"
-        )
-    if found.marked_good:
-        notes.append(
-            f"{len(found.marked_good)} samples are labelled good although their masks mark "
-            f"defects: {_named(found.marked_good)}"
-        )
+    lists = {
+        "masks of defective samples that mark nothing, taken as no mask": found.empty,
+        "samples labelled good although their masks mark defects": found.marked_good,
+        "files the part pattern does not match, each taken as a part of its own": found.unmatched,
+    }
+    notes = [f"{what}: {_named(paths)}" for what, paths in lists.items() if paths]
     if found.without_mask:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(found.without_mask.items()))
-        notes.append(f"{found.without_mask.total()} defective samples have no mask: {counts}")
-    if found.unmatched:
-        notes.append(
-            f"the part pattern matches {len(found.unmatched)} files nowhere; "
-            f"each is taken as a part of its own: {_named(found.unmatched)}"
-        )
+        notes.append(f"defective samples without a mask: {counts}")
     return tuple(notes)
 
 
 def _named(paths: Sequence[PurePosixPath]) -> str:
     names = ", ".join(path.as_posix() for path in paths[:_NAMES_IN_A_NOTE])
-    more = len(paths) - _NAMES_IN_A_NOTE
-    return f"{names} and {more} more" if more > 0 else names
+    return f"{len(paths)} ({names}{', ...' if len(paths) > _NAMES_IN_A_NOTE else ''})"

@@ -29,7 +29,7 @@ def read(files: Listing) -> Draft | None:
         Entry(image, None, pairs.masks.get(image), part=_part(image)) for image in pairs.images
     ]
     unlabelled = sum(entry.mask is None for entry in entries)
-    notes = (f"{unlabelled} images have no label file and count as good",) if unlabelled else ()
+    notes = (f"images without a label file, counted as good: {unlabelled}",) if unlabelled else ()
     return Draft(entries, notes, tuple(pairs.orphans))
 
 

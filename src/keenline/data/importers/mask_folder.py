@@ -33,7 +33,7 @@ def read(files: Listing) -> Draft | None:
     stems = {image.stem for image in images}
     orphans = [(mask, _no_image(mask)) for stem, mask in masks.items() if stem not in stems]
     unlabelled = sum(entry.mask is None for entry in entries)
-    notes = (f"{unlabelled} images have no mask and count as good",) if unlabelled else ()
+    notes = (f"images without a mask, counted as good: {unlabelled}",) if unlabelled else ()
     return Draft(entries, notes, tuple(orphans))
 
 

@@ -46,9 +46,9 @@ def read(files: Listing) -> Draft | None:
     orphans = sum(mask not in used for mask in masks.values())
     notes = []
     if outside:
-        notes.append(f"{outside} images outside train/, test/ and ground_truth/ were not read")
+        notes.append(f"images outside train/, test/ and ground_truth/, not read: {outside}")
     if orphans:
-        notes.append(f"{orphans} masks in ground_truth/ belong to no defective test image")
+        notes.append(f"masks in ground_truth/ that belong to no defective image: {orphans}")
     return Draft(entries, tuple(notes))
 
 

@@ -32,7 +32,7 @@ def read_masked(files: Listing) -> Draft | None:
     pairs = same_stem_masks(files.root, files.images)
     entries = [Entry(image, None, pairs.masks.get(image)) for image in pairs.images]
     unlabelled = len(pairs.images) - len(pairs.masks)
-    notes = (f"{unlabelled} images have no mask and count as good",) if unlabelled else ()
+    notes = (f"images without a mask, counted as good: {unlabelled}",) if unlabelled else ()
     return Draft(entries, notes)
 
 
