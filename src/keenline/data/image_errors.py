@@ -6,7 +6,6 @@ import struct
 import zlib
 from pathlib import Path
 
-import tifffile
 from PIL import Image as PillowImage
 
 from keenline.errors import Code, ImageError
@@ -27,7 +26,6 @@ DECODE_ERRORS = (
     ImportError,  # of a codec that tifffile would need
     struct.error,
     zlib.error,
-    tifffile.TiffFileError,
     PillowImage.DecompressionBombError,
 )
 

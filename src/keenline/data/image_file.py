@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-import tifffile
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -37,6 +36,7 @@ from keenline.data.image_errors import (
     wrong_mode,
 )
 from keenline.data.orientation import UPRIGHT, exif_orientation
+from keenline.data.tiff_pages import picture_pages
 from keenline.errors import Code, ImageError
 
 SMALLEST_SIDE = 8
@@ -207,10 +207,7 @@ def _single(path: Path, picture: PillowImage.Image) -> None:
     with quiet():
         count = int(getattr(picture, "n_frames", 1))
         if count > 1 and isinstance(picture, TiffImagePlugin.TiffImageFile):
-            with tifffile.TiffFile(path) as file:
-                # Pyramids, thumbnails and masks show the same picture, not another one.
-                pages = [page for page in file.pages if isinstance(page, tifffile.TiffPage)]
-                count = sum(not (page.is_reduced or page.is_mask) for page in pages)
+            count = picture_pages(path)
     if count > 1:
         raise ImageError(
             Code.IMAGE_ANIMATED,

@@ -12,17 +12,14 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from keenline.data.image_file import Opened, decoded, quiet
-from keenline.data.orientation import TAG, known, upright
+from keenline.data.tiff_pages import MIN_IS_WHITE, page_pixels
 
 _GREY_ALPHA = 4
-# TIFF 6.0: PlanarConfiguration and PhotometricInterpretation
-_SEPARATE_PLANES, _MIN_IS_WHITE = 2, 0
 
 
 def wide_pixels(path: Path, source: Opened) -> NDArray[np.uint16]:
@@ -56,22 +53,13 @@ def _png(path: Path) -> NDArray[np.uint16]:
 
 
 def _tiff(path: Path, source: Opened) -> NDArray[np.uint16]:
-    full = np.uint16((1 << source.bit_depth) - 1)
     if source.picture.mode.startswith("I;16"):
-        # libtiff, inside Pillow, knows more compressions than tifffile does on its own
-        # Pillow inverts 8-bit files of this kind but not 16-bit ones.
+        # libtiff, inside Pillow, knows more compressions than tifffile does on its own; but
+        # where black is stored as the highest value, Pillow inverts 8-bit files only.
         tags = source.picture.tag_v2  # type: ignore[attr-defined]
         photometric = tags.get(PHOTOMETRIC_INTERPRETATION)
         grey = np.asarray(decoded(source)).astype(np.uint16)
-        return full - grey if photometric == _MIN_IS_WHITE else grey
-    with quiet(), tifffile.TiffFile(path) as file:
-        page = file.pages.first
-        pixels = np.asarray(page.asarray())
-        turned = page.tags.get(TAG)
-        if pixels.ndim == 3 and page.planarconfig == _SEPARATE_PLANES:
-            pixels = np.moveaxis(pixels, 0, -1)
-        if page.photometric == _MIN_IS_WHITE:
-            pixels = full - pixels
-    if pixels.ndim == 3:
-        pixels = pixels[..., :3] if source.channels == 3 else pixels[..., 0]
-    return upright(pixels.astype(np.uint16), known(turned.value if turned else None))
+        full = np.uint16((1 << source.bit_depth) - 1)
+        return full - grey if photometric == MIN_IS_WHITE else grey
+    with quiet():
+        return page_pixels(path, colour=source.channels == 3, bit_depth=source.bit_depth)
