@@ -1,0 +1,304 @@
+"""A learnt part in one file: turns graphs and facts into NAME.keen and back, refusing tampering.
+
+A bundle is a zip archive with `manifest.json` first and the members it lists, each with its
+sha256. Nothing in it is executable and nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from keenline.errors import BundleError, Code, OutputError
+from keenline.recipe import Recipe
+
+SCHEMA = 1
+"""Version of the manifest this code writes, and the newest it reads."""
+
+GRAPH = "graph.onnx"
+MEMORY = "memory.npz"
+PATCHES = "patches.webp"
+MANIFEST = "manifest.json"
+
+_LARGEST_MEMBER = 1 << 30  # bytes; a bundle is megabytes, so more than this is an attack or a slip
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FramingFacts(_Facts):
+    """How an image as it was read becomes what the graph sees."""
+
+    width: int = Field(ge=1)
+    """Of the images it was learnt from, in pixels (the median when they differ)."""
+    height: int = Field(ge=1)
+    fixed_size: bool
+    """Every image must have this size, within 5 %."""
+    scale: float = Field(gt=0)
+    """Working pixels for one pixel of the image as it was read."""
+    multiple: int = Field(ge=1)
+    """Working width and height are multiples of this."""
+    tile: int | None = None
+    """Side of a tile in working pixels; None when an image is seen whole."""
+    overlap: int = 0
+    bit_depth: int | None = None
+    """Bits that carry the signal in 16-bit files."""
+
+
+class ThresholdFacts(_Facts):
+    """Above which score a part does not pass, and what may be claimed of it."""
+
+    value: float = Field(ge=0)
+    kind: Literal["guaranteed", "estimated"]
+    held_out: int = Field(ge=0)
+    above: int = Field(ge=0)
+    false_alarm_rate: float
+    confidence: float
+    statement: str
+
+
+class EngineFacts(_Facts):
+    """What runs the graph, and what its verdicts were compared with."""
+
+    name: str
+    precision: Literal["f32", "bf16", "int8"]
+    compared_with: str
+    """Engine and version whose verdicts agreed before the bundle was written."""
+    compared_images: int
+    largest_score_difference: float
+    """Relative to the threshold."""
+
+
+class BackboneFacts(_Facts):
+    """Where the features come from."""
+
+    name: str
+    network: str = ""
+    source: str = ""
+    licence: str = ""
+    sha256: str = ""
+
+
+class TrainingFacts(_Facts):
+    """What it was learnt from."""
+
+    images: int
+    parts: int
+    held_out_parts: int
+    data_sha256: str
+    seed: int
+    skipped: int = 0
+    seconds: float = 0.0
+
+
+class Manifest(_Facts):
+    """Everything about a bundle except its graphs."""
+
+    schema_version: int = SCHEMA
+    keenline: str
+    """Version of the software that wrote it."""
+    created: str
+    """UTC, ISO 8601."""
+    stage: str = "trained"
+    detector: str
+    recipe: Recipe
+    recipe_sha256: str
+    framing: FramingFacts
+    threshold: ThresholdFacts
+    engine: EngineFacts
+    backbone: BackboneFacts | None = None
+    training: TrainingFacts
+    held_out_scores: tuple[float, ...] = ()
+    """Scores of the parts behind the threshold, raw."""
+    facts: dict[str, object] = Field(default_factory=dict)
+    """What the detector adds for an auditor."""
+    updates: tuple[str, ...] = ()
+    """One sentence for each `keenline update` since it was trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A manifest and the members it vouches for."""
+
+    manifest: Manifest
+    members: Mapping[str, bytes]
+    sha256: str = ""
+    """Of the manifest as stored, which names the sha256 of every member: it names the bundle."""
+
+    @property
+    def graph(self) -> bytes:
+        return self.members[GRAPH]
+
+
+def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle in one step: either the whole file is there afterwards, or the old one.
+
+    Raises OutputError when the place cannot be written or the disk is full.
+    """
+    text = _manifest_text(manifest, members)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                _write_zip(file, text, members)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise _not_written(path, error) from error
+    return Bundle(manifest, dict(members), hashlib.sha256(text).hexdigest())
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle and check every member against the manifest.
+
+    Raises BundleError: missing, not a bundle, cut short, changed after it was written, or written
+    by a newer version.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = _member(archive, MANIFEST)
+            stored = _stored_manifest(path, text)
+            sums = stored["members"]
+            assert isinstance(sums, dict)
+            members = {name: _member(archive, name) for name in sums}
+            extra = sorted(set(archive.namelist()) - set(sums) - {MANIFEST})
+    except FileNotFoundError as error:
+        raise BundleError(
+            Code.BUNDLE_MISSING, "There is no such bundle", where=path, next="check the path"
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise _broken(path, error) from error
+    except OSError as error:
+        raise BundleError(
+            Code.BUNDLE_NOT_A_BUNDLE, "The bundle cannot be read", where=path, got=error
+        ) from error
+    changed = [n for n, data in members.items() if hashlib.sha256(data).hexdigest() != sums[n]]
+    if changed or extra:
+        raise BundleError(
+            Code.BUNDLE_TAMPERED,
+            "The bundle was changed after it was written",
+            where=path,
+            expected="every member to have the sha256 that the manifest names",
+            got=", ".join(changed + extra) + " differ or are not listed",
+            next="restore the bundle from where it was trained",
+        )
+    return Bundle(_parsed(path, stored), members, hashlib.sha256(text).hexdigest())
+
+
+def _manifest_text(manifest: Manifest, members: Mapping[str, bytes]) -> bytes:
+    content = manifest.model_dump(mode="json")
+    content["members"] = {n: hashlib.sha256(data).hexdigest() for n, data in members.items()}
+    content["sha256"] = _content_sum(content)
+    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True).encode()
+
+
+def _content_sum(content: Mapping[str, object]) -> str:
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _write_zip(file: object, text: bytes, members: Mapping[str, bytes]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:  # type: ignore[call-overload]
+        for name, data in {MANIFEST: text, **members}.items():
+            # A fixed time stamp: the same content gives the same file.
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > _LARGEST_MEMBER:
+        raise zipfile.BadZipFile(f"{name} claims to be larger than {_LARGEST_MEMBER} bytes")
+    return archive.read(name)
+
+
+def _stored_manifest(path: Path, text: bytes) -> dict[str, object]:
+    try:
+        stored = json.loads(text)
+    except ValueError as error:
+        raise _manifest_fault(path, str(error)) from error
+    if not isinstance(stored, dict) or not isinstance(stored.get("schema_version"), int):
+        raise _manifest_fault(path, "no schema_version")
+    if stored["schema_version"] > SCHEMA:
+        raise BundleError(
+            Code.BUNDLE_NEWER_SCHEMA,
+            "The bundle was written by a newer version of Keenline",
+            where=path,
+            expected=f"schema up to {SCHEMA}",
+            got=f"schema {stored['schema_version']}, Keenline {stored.get('keenline', '?')}",
+            next="update Keenline on this machine",
+        )
+    if not isinstance(stored.get("members"), dict):
+        raise _manifest_fault(path, "no list of members")
+    if stored.get("sha256") != _content_sum(stored):
+        raise BundleError(
+            Code.BUNDLE_TAMPERED,
+            "The bundle's manifest was changed after it was written",
+            where=path,
+            next="restore the bundle from where it was trained",
+        )
+    return stored
+
+
+def _parsed(path: Path, stored: Mapping[str, object]) -> Manifest:
+    content = {key: value for key, value in stored.items() if key not in ("members", "sha256")}
+    try:
+        return Manifest.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise _manifest_fault(path, "; ".join(_fault_words(error))) from error
+
+
+def _fault_words(error: ValidationError) -> list[str]:
+    return [f"{'.'.join(str(k) for k in f['loc'])}: {f['msg']}" for f in error.errors()]
+
+
+def _manifest_fault(path: Path, got: str) -> BundleError:
+    return BundleError(
+        Code.BUNDLE_MANIFEST,
+        "The bundle's manifest cannot be understood",
+        where=f"{path}, {MANIFEST}",
+        got=got,
+        next="train the part again, or restore the bundle",
+    )
+
+
+def _broken(path: Path, error: Exception) -> BundleError:
+    with path.open("rb") as file:
+        is_zip = file.read(4) == b"PK\x03\x04"
+    return BundleError(
+        Code.BUNDLE_TRUNCATED if is_zip else Code.BUNDLE_NOT_A_BUNDLE,
+        "The bundle is cut short or damaged" if is_zip else "The file is not a Keenline bundle",
+        where=path,
+        got=error,
+        next="copy it again" if is_zip else "give a .keen file written by `keenline train`",
+    )
+
+
+def _not_written(path: Path, error: OSError) -> OutputError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return OutputError(
+        Code.OUTPUT_DISK_FULL if full else Code.OUTPUT_NOT_WRITABLE,
+        "The disk is full" if full else "The file cannot be written",
+        where=path,
+        got=error.strerror,
+        next="free some space" if full else "choose a folder that exists and may be written to",
+    )

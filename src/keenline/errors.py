@@ -1,0 +1,178 @@
+"""Everything that can go wrong in Keenline, as one tree of errors with stable codes.
+
+KeenlineError
+├── InputError            1xxx  what the user gave
+│   ├── ImageError        11xx  one image or mask file
+│   ├── DatasetError      12xx  a folder or list of samples
+│   ├── RecipeError       13xx  a recipe; carries every problem found, not only the first
+│   └── OutputError       14xx  a place that cannot be written
+├── ModelError            2xxx  what was learnt, or what it is learnt with
+│   ├── BundleError       21xx  a bundle file
+│   ├── BackboneError     22xx  a feature network or its description
+│   └── TrainingError     23xx  learning a part
+├── EngineError           3xxx  running a graph
+└── EnvironmentMissing    4xxx  an optional package or device that is not here
+
+A code never changes its meaning and is never reused: a PLC can show only a number.
+`docs/errors.md` explains each code; a test fails when one is missing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """The stable number of every error."""
+
+    IMAGE_MISSING = 1100
+    IMAGE_UNREADABLE = 1101
+    IMAGE_TRUNCATED = 1102
+    IMAGE_EMPTY = 1103
+    IMAGE_TOO_SMALL = 1104
+    IMAGE_TOO_LARGE = 1105
+    IMAGE_ANIMATED = 1106
+    IMAGE_MODE = 1107
+    MASK_SIZE = 1110
+    MASK_EMPTY = 1111
+    MASK_MISSING = 1112
+
+    DATASET_MISSING = 1200
+    DATASET_EMPTY = 1201
+    DATASET_NO_GOOD = 1202
+    DATASET_LAYOUT = 1203
+    DATASET_NO_DEFECT = 1204
+    DATASET_SIZES = 1205
+    DATASET_PART_PATTERN = 1206
+
+    RECIPE_MISSING = 1300
+    RECIPE_SYNTAX = 1301
+    RECIPE_INVALID = 1302
+
+    OUTPUT_NOT_WRITABLE = 1400
+    OUTPUT_DISK_FULL = 1401
+
+    BUNDLE_MISSING = 2100
+    BUNDLE_NOT_A_BUNDLE = 2101
+    BUNDLE_TRUNCATED = 2102
+    BUNDLE_TAMPERED = 2103
+    BUNDLE_NEWER_SCHEMA = 2104
+    BUNDLE_MANIFEST = 2105
+    BUNDLE_CANNOT_UPDATE = 2106
+
+    BACKBONE_UNKNOWN = 2200
+    BACKBONE_MISSING = 2201
+    BACKBONE_DESCRIPTION = 2202
+    BACKBONE_GRAPH = 2203
+    BACKBONE_OFFLINE = 2204
+
+    DETECTOR_UNKNOWN = 2300
+    TOO_FEW_IMAGES = 2301
+    VERDICT_PARITY = 2302
+    OPTION_CONFLICT = 2303
+
+    ENGINE_UNKNOWN = 3000
+    ENGINE_COMPILE = 3001
+    ENGINE_RUN = 3002
+    ENGINE_NOT_FINITE = 3003
+    ENGINE_INPUT_SHAPE = 3004
+
+    EXTRA_MISSING = 4000
+
+
+class KeenlineError(Exception):
+    """One problem: what, where, what was expected, what was found, what to do next.
+
+    Only `code` and `what` are required; the message leaves out what is not given.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        what: str,
+        *,
+        where: object = None,
+        expected: object = None,
+        got: object = None,
+        next: str | None = None,
+    ) -> None:
+        self.code = code
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.expected = None if expected is None else str(expected)
+        self.got = None if got is None else str(got)
+        self.next = next
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        lines = [f"{self.what} [KL{int(self.code)}]"]
+        for label in ("where", "expected", "got", "next"):
+            value = getattr(self, label)
+            if value is not None:
+                lines.append(f"  {label + ':':<10}{value}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, object]:
+        """The same facts for a machine (`--json`)."""
+        facts = {"code": int(self.code), "error": self.what, "where": self.where}
+        facts |= {"expected": self.expected, "got": self.got, "next": self.next}
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+class InputError(KeenlineError):
+    """The user gave something that cannot be used."""
+
+
+class ImageError(InputError):
+    """One image or mask file cannot be used."""
+
+
+class DatasetError(InputError):
+    """A folder or list of samples cannot be used."""
+
+
+class RecipeError(InputError):
+    """A recipe cannot be used; `problems` holds every fault found in it."""
+
+    def __init__(
+        self, code: Code, what: str, *, problems: Iterable[str] = (), **facts: object
+    ) -> None:
+        self.problems = tuple(problems)
+        where = facts.get("where")
+        next_step = facts.get("next")
+        super().__init__(
+            code,
+            what,
+            where=where,
+            got="\n            ".join(self.problems) or None,
+            next=None if next_step is None else str(next_step),
+        )
+
+
+class OutputError(InputError):
+    """A file or folder cannot be written."""
+
+
+class ModelError(KeenlineError):
+    """What was learnt, or what it is learnt with, cannot be used."""
+
+
+class BundleError(ModelError):
+    """A bundle file cannot be used."""
+
+
+class BackboneError(ModelError):
+    """A feature network, or its description, cannot be used."""
+
+
+class TrainingError(ModelError):
+    """A part cannot be learnt this way."""
+
+
+class EngineError(KeenlineError):
+    """A graph cannot be compiled or run, or answered with something that is not a score."""
+
+
+class EnvironmentMissing(KeenlineError):
+    """An optional package or device is not on this machine."""

@@ -1,0 +1,24 @@
+"""The port through which a graph is run: uint8 images in, named float arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Engine(Protocol):
+    """One compiled graph. `run` is called from one thread at a time."""
+
+    name: str
+    """`openvino` or `onnxruntime`, with the version it records: `openvino 2026.4`."""
+    precision: str
+    """`f32`, `bf16` or `int8`: never left to the engine's own choice."""
+
+    def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        """Outputs by name for `images`, (batch, height, width, 3).
+
+        Raises EngineError when the graph cannot run or answers with NaN or infinity.
+        """

@@ -1,0 +1,1 @@
+"""The detectors: each turns good images of a part into one ONNX graph."""
