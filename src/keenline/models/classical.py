@@ -17,7 +17,7 @@ from onnx import TensorProto
 
 from keenline.errors import Code, TrainingError
 from keenline.models.base import LearningSet, Progress
-from keenline.models.cell_features import CellGrid, add_cell_features, feature_names
+from keenline.models.cell_features import add_cell_features, feature_names
 from keenline.models.cell_sampling import GoodCells, inspected_cells, read_good_cells
 from keenline.models.graph_writer import GraphWriter
 from keenline.models.outliers import ForestOutliers, Outliers, SupportOutliers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -41,7 +41,7 @@ class GraphWriter:
         """A 1-D int64 constant, as axes, shapes and pads want it."""
         return self.constant(values, np.int64)
 
-    def op(self, kind: str, *inputs: str, name: str | None = None, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """One operator; answers with its first output, called `name` if given."""
         output = name or f"t{len(self._nodes)}"
         # TopK must name its second output even where nobody reads it.
@@ -54,13 +54,39 @@ class GraphWriter:
         data: str,
         weights: ArrayLike,
         bias: ArrayLike | None = None,
-        **attributes: object,
+        **attributes: Any,
     ) -> str:
         """A convolution with fixed weights, (out, in / group, height, width)."""
         parts = [data, self.constant(weights)]
         if bias is not None:
             parts.append(self.constant(bias))
         return self.op("Conv", *parts, kernel_shape=np.shape(weights)[2:], **attributes)
+
+    def include(
+        self, model: onnx.ModelProto, feeds: Mapping[str, str], outputs: Sequence[str], prefix: str
+    ) -> list[str]:
+        """Another model's nodes as part of this graph; answers with the names of `outputs`.
+
+        feeds: its inputs by name and the tensors here that take their place. Included twice with
+        different prefixes, its weights are stored once. Nodes that no output needs are left out.
+        """
+        new_names = dict(feeds)
+        needed = _needed(model.graph, outputs, set(feeds))
+        for constant in model.graph.initializer:
+            if constant.name in needed:
+                array = numpy_helper.to_array(constant)
+                new_names[constant.name] = self.constant(array, array.dtype)
+        for node in model.graph.node:
+            if not needed.intersection(node.output):
+                continue
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = prefix + node.name if node.name else ""
+            # An empty name stands for an optional input or output that is left out.
+            copy.input[:] = [new_names.get(i, prefix + i) if i else "" for i in node.input]
+            copy.output[:] = [prefix + o if o else "" for o in node.output]
+            self._nodes.append(copy)
+        return [new_names.get(output, prefix + output) for output in outputs]
 
     def model(
         self,
@@ -88,3 +114,18 @@ class GraphWriter:
         )
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def _needed(graph: onnx.GraphProto, outputs: Sequence[str], known: set[str]) -> set[str]:
+    """Names of all tensors on a way from `known` or a constant to `outputs`."""
+    made_by = {output: node for node in graph.node for output in node.output}
+    needed: set[str] = set()
+    waiting = list(outputs)
+    while waiting:
+        name = waiting.pop()
+        if name in needed or name in known:
+            continue
+        needed.add(name)
+        if name in made_by:
+            waiting += [i for i in made_by[name].input if i]
+    return needed

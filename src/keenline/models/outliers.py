@@ -101,7 +101,8 @@ class SupportOutliers:
         exponents -= support.gamma * (cells.astype(np.float64) ** 2).sum(axis=1)[:, None]
         largest = exponents.max(axis=1)
         spread = np.exp(exponents - largest[:, None]).sum(axis=1)
-        return np.maximum(-largest - np.log(spread), 0.0)
+        measured: NDArray[np.float64] = np.maximum(-largest - np.log(spread), 0.0)
+        return measured
 
     def add(self, writer: GraphWriter, cells: str) -> str:
         support = self._support

@@ -45,7 +45,7 @@ class Forest:
 def filled_forest(model: IsolationForest) -> Forest:
     """The trees of a fitted `sklearn.ensemble.IsolationForest`."""
     trees = [estimator.tree_ for estimator in model.estimators_]
-    depth = max(1, max(int(tree.max_depth) for tree in trees))
+    depth = max(1, *(int(tree.max_depth) for tree in trees))
     filled = [
         _filled_tree(tree, np.asarray(features), depth)
         for tree, features in zip(trees, model.estimators_features_, strict=True)
