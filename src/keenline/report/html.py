@@ -68,6 +68,11 @@ def render(content: ReportContent, *, read: ReadImage, read_mask: ReadMask | Non
     )
 
 
+def rows_shown(content: ReportContent) -> list[ReportRow]:
+    """The rows that may become cards: only their findings and pictures are ever looked at."""
+    return [row for section in _picked(content) for row in section.rows[:_CARDS]]
+
+
 def _picked(content: ReportContent) -> list[Section]:
     rows = [row for row in content.rows if row.score is not None]
     highest = sorted(rows, key=lambda row: -(row.score or 0.0))

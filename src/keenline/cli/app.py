@@ -1,0 +1,80 @@
+"""The words typed after `keenline` turned into one command and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from keenline import __version__
+from keenline.cli import bench, demo, doctor, evaluate, inspect, train, update
+from keenline.cli.failures import EXIT_CODES, STOPPED, calm_line
+
+_EPILOG = "Exit codes:\n" + "".join(f"\n* {code}: {words}" for code, words in EXIT_CODES.items())
+
+app = typer.Typer(
+    name="keenline",
+    help="Learn a part from good images, inspect, explain, and state how far to trust it.",
+    epilog=_EPILOG,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback of a mistake in Keenline is shown as Python shows it, complete and plain.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("inspect")(inspect.inspect)
+app.command("evaluate")(evaluate.evaluate)
+app.command("update")(update.update)
+app.command("bench")(bench.bench)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"keenline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _keenline(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    """Learn a part from good images, inspect, explain, and state how far to trust it."""
+
+
+def run() -> NoReturn:
+    """Run with `sys.argv` and leave the process with one of `EXIT_CODES`."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that is no valid text, or a terminal without Unicode, must not end the work.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminated)  # so that partial output is removed on `kill` too
+    try:
+        app()
+    except KeyboardInterrupt:
+        calm_line()
+        sys.exit(STOPPED)
+    except BrokenPipeError:
+        _close_quietly()
+    sys.exit(0)
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _close_quietly() -> NoReturn:
+    """Whoever read our output has gone, as with `| head`: that is no error of ours."""
+    # Python flushes on exit and would complain once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)

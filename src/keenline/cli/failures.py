@@ -1,0 +1,76 @@
+"""An error turned into a few readable lines (or one JSON object) and an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from keenline.cli.terminal import Terminal
+from keenline.errors import (
+    EngineError,
+    EnvironmentMissing,
+    InputError,
+    KeenlineError,
+    ModelError,
+    RecipeError,
+)
+
+STOPPED = 130
+"""The exit code after Ctrl-C: 128 + SIGINT, as shells do it."""
+
+EXIT_CODES = {
+    0: "done",
+    1: "a part did not pass (only inspect --exit-verdict)",
+    2: "the command was typed wrong",
+    3: "what was given cannot be used (errors KL1xxx)",
+    4: "a bundle or backbone cannot be used, or a part not learnt (KL2xxx)",
+    5: "a graph could not be run (KL3xxx)",
+    6: "something optional is not installed (KL4xxx)",
+    STOPPED: "stopped with Ctrl-C",
+}
+"""What a script may rely on."""
+
+_KINDS = (
+    (InputError, 3),
+    (ModelError, 4),
+    (EngineError, 5),
+    (EnvironmentMissing, 6),
+)
+
+
+@contextmanager
+def failing_calmly(terminal: Terminal) -> Iterator[None]:
+    """Run a command; a foreseen error ends it with words and a code, never with a traceback."""
+    try:
+        yield
+    except KeenlineError as error:
+        _tell(error, terminal)
+        raise typer.Exit(exit_code(error)) from error
+    except KeyboardInterrupt as stopped:
+        calm_line()
+        raise typer.Exit(STOPPED) from stopped
+
+
+def exit_code(error: KeenlineError) -> int:
+    """The exit code of a command that ended with `error`."""
+    return next(code for kind, code in _KINDS if isinstance(error, kind))
+
+
+def calm_line() -> None:
+    """Say that Ctrl-C was understood."""
+    print("\nStopped. No unfinished file was left behind.", file=sys.stderr)
+
+
+def _tell(error: KeenlineError, terminal: Terminal) -> None:
+    if terminal.as_json:
+        facts = error.as_dict()
+        if isinstance(error, RecipeError) and error.problems:
+            facts |= {"problems": list(error.problems)}
+        print(json.dumps(facts, ensure_ascii=False), flush=True)
+        return
+    first, _, rest = str(error).partition("\n")
+    terminal.complain(first, rest)

@@ -1,0 +1,154 @@
+"""`keenline train`: a folder of good images turned into a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keenline.cli.failures import failing_calmly
+from keenline.cli.options import (
+    EngineName,
+    Json,
+    PartPattern,
+    PrecisionName,
+    effective_recipe,
+    require_writable,
+    side,
+)
+from keenline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from keenline.data.dataset import Dataset
+    from keenline.training.fit import Trained
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of images, in any layout.", metavar="DATA", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The bundle to write.", metavar="FILE.keen"),
+    ],
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="What to inspect, in TOML.", metavar="FILE")
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option("--detector", help="memory_bank or classical.", metavar="NAME"),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option("--backbone", help="filterbank, onnx:PATH or timm:NAME.", metavar="NAME"),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", help="Pixels, auto or native.", metavar="PX"),
+    ] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option("--engine", help="What runs the graph.")
+    ] = None,
+    precision: Annotated[
+        PrecisionName | None, typer.Option("--precision", help="What it computes with.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="The same seed and images learn the same.")
+    ] = 0,
+    part_pattern: PartPattern = None,
+    as_json: Json = False,
+) -> None:
+    """Learn a part from good images and write a bundle.
+
+    What is said here overrides the recipe. Of an MVTec AD layout only train/good is read.
+    """
+    terminal = Terminal(as_json=as_json)
+    with failing_calmly(terminal):
+        wanted = effective_recipe(
+            recipe,
+            detector=detector,
+            backbone=backbone,
+            engine=engine,
+            precision=precision,
+            size=None if size is None else side(size),
+        )
+        require_writable(output)
+        with terminal.waiting(f"reading {data}"):
+            from keenline.data.importers import open_dataset
+            from keenline.training import fit
+
+            dataset = open_dataset(data, part_pattern=part_pattern)
+        describe(dataset, terminal)
+        with terminal.steps() as progress:
+            trained = fit.train(dataset, output, recipe=wanted, seed=seed, progress=progress)
+        if as_json:
+            terminal.emit(_record(trained, dataset))
+        else:
+            conclude(trained, terminal)
+            terminal.next_step("keenline", "inspect", str(trained.path), "IMAGES")
+
+
+def describe(dataset: Dataset, terminal: Terminal) -> None:
+    """Say what was found in the folder, before learning from it."""
+    counts = ", ".join(f"{count} {label}" for label, count in dataset.classes.items())
+    terminal.fact("data", f"{dataset.root} ({dataset.layout})")
+    terminal.fact("images", counts)
+    repeated = dataset.duplicates()
+    if repeated:
+        copies = sum(len(group) - 1 for group in repeated)
+        first = " = ".join(str(sample.image.relative_to(dataset.root)) for sample in repeated[0])
+        terminal.fact("duplicates", f"{copies} equal to another image, such as {first}", "yellow")
+    for note in dataset.notes:
+        terminal.fact("note", note)
+    terminal.skipped((str(file.path), file.error.what) for file in dataset.skipped)
+    terminal.say()
+
+
+def conclude(trained: Trained, terminal: Terminal) -> None:
+    """Say what was learnt and how far it may be trusted."""
+    manifest = trained.bundle.manifest
+    held = manifest.training.held_out_parts
+    terminal.say()
+    terminal.fact(
+        "learnt",
+        f"{manifest.training.images} images of {manifest.training.parts} parts"
+        + (f", {held} of them held out" if held else "")
+        + f", in {trained.seconds:.1f} s",
+    )
+    for note in trained.notes:
+        terminal.fact("note", note)
+    terminal.skipped((str(file.path), file.error.what) for file in trained.skipped)
+    terminal.fact("threshold", f"{manifest.threshold.value:.4g}", "bold")
+    terminal.fact("", manifest.threshold.statement)
+    terminal.fact("engine", f"{manifest.engine.name}, {manifest.engine.precision}")
+    size = trained.path.stat().st_size / 1e6
+    terminal.fact("bundle", f"{trained.path} ({size:.1f} MB)", "bold")
+    terminal.fact("", f"sha256 {trained.bundle.sha256[:12]}")
+
+
+def _record(trained: Trained, dataset: Dataset) -> dict[str, object]:
+    manifest = trained.bundle.manifest
+    skipped = {file.path: file.error for file in (*dataset.skipped, *trained.skipped)}
+    return {
+        "bundle": str(trained.path),
+        "sha256": trained.bundle.sha256,
+        "bytes": trained.path.stat().st_size,
+        "detector": manifest.detector,
+        "threshold": manifest.threshold.model_dump(mode="json"),
+        "training": manifest.training.model_dump(mode="json"),
+        "engine": manifest.engine.model_dump(mode="json"),
+        "recipe_sha256": manifest.recipe_sha256,
+        "layout": dataset.layout,
+        "classes": dataset.classes,
+        "duplicates": [[str(s.image) for s in group] for group in dataset.duplicates()],
+        "seconds": round(trained.seconds, 3),
+        "notes": [*dataset.notes, *trained.notes],
+        "skipped": [
+            {"path": str(path), "problem": error.what, "code": int(error.code)}
+            for path, error in skipped.items()
+        ],
+    }
