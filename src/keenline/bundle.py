@@ -29,7 +29,7 @@ SCHEMA = 1
 
 GRAPH = "graph.onnx"
 MEMORY = "memory.npz"
-PATCHES = "patches.webp"
+PATCHES = "patches.jpg"
 MANIFEST = "manifest.json"
 
 _LARGEST_MEMBER = 1 << 30  # bytes; a bundle is megabytes, so more than this is an attack or a slip

@@ -13,7 +13,9 @@ class Engine(Protocol):
     """One compiled graph. `run` is called from one thread at a time."""
 
     name: str
-    """`openvino` or `onnxruntime`, with the version it records: `openvino 2026.4`."""
+    """`openvino` or `onnxruntime`."""
+    version: str
+    """Name and version, for the record: `openvino 2026.4.1`."""
     precision: str
     """`f32`, `bf16` or `int8`: never left to the engine's own choice."""
 

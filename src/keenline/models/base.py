@@ -52,6 +52,10 @@ class Learnt(Protocol):
     def facts(self) -> Mapping[str, object]:
         """What an auditor would want to know (sizes, versions), JSON values only."""
 
+    @property
+    def members(self) -> Mapping[str, bytes]:
+        """Files that go into the bundle beside the graph, by name."""
+
     def leave_one_out(self) -> NDArray[np.float64]:
         """Score of each learning part as though it had not been learnt from, (parts,).
 

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 from scipy import ndimage
 
-from keenline.evaluation.metrics import enlarge
+from keenline.inference.enlarging import enlarge
 from keenline.report.colour import ember
 from keenline.types import Image, Mask, Region, ScoreMap
 

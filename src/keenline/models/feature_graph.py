@@ -1,0 +1,184 @@
+"""A backbone turned into a graph from uint8 images to patch embeddings at several scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from keenline.errors import BackboneError, Code
+from keenline.models.backbones import Backbone
+from keenline.models.graph_writer import OPSET, GraphWriter
+from keenline.models.projection import Projection
+
+SCALES = (1.0, 2 / 3, 1 / 3)
+"""Sides at which one image is looked at, in one pass: fine cracks show at the first, dents and
+uneven surfaces at the last (docs/decisions/0006-memory-bank.md)."""
+
+EMBEDDING = "embedding_{}"
+"""Name of the output of scale 0, 1, ...: float32, (batch, dimensions, height, width)."""
+
+
+def raw_features(backbone: Backbone) -> onnx.ModelProto:
+    """A graph to all feature channels side by side, locally averaged, for images of any size."""
+    writer = GraphWriter()
+    outputs = {}
+    channels = sum(level.channels for _, level in backbone.levels)
+    for number, levels in enumerate(_levels(writer, backbone, None)):
+        grid = [levels[0], *(_enlarged(writer, backbone, i, t) for i, t in _coarser(levels))]
+        name = EMBEDDING.format(number)
+        joined = writer.op("Concat", *grid, axis=1, name=name) if len(grid) > 1 else grid[0]
+        outputs[joined] = ("batch", channels, f"h{number}", f"w{number}")
+    return writer.model("raw_features", {"image": _image_input(None)}, outputs)
+
+
+def embedding_graph(
+    backbone: Backbone, projections: Sequence[Projection], size: tuple[int, int] | None
+) -> onnx.ModelProto:
+    """A graph to projected features.
+
+    Each level is projected by itself and the results are added, which is the same as projecting
+    all of them side by side, without ever making the wide tensor. size: (height, width), or None
+    when images differ in size.
+    """
+    writer = GraphWriter()
+    outputs = {}
+    for number, levels in enumerate(_levels(writer, backbone, size)):
+        projection = projections[number]
+        first = 0
+        total = ""
+        for place, level in enumerate(levels):
+            channels = backbone.levels[place][1].channels
+            weights = projection.weights[first : first + channels].T[:, :, None, None]
+            bias = -projection.mean @ projection.weights if place == 0 else None
+            part = writer.convolution(level, weights, bias)
+            first += channels
+            if place:
+                part = _enlarged(writer, backbone, place, part)
+                last = place == len(levels) - 1
+                name = EMBEDDING.format(number) if last else None
+                total = writer.op("Add", total, part, name=name)
+            else:
+                total = part
+        if len(levels) == 1:
+            total = writer.op("Identity", total, name=EMBEDDING.format(number))
+        outputs[total] = ("batch", projection.weights.shape[1], f"h{number}", f"w{number}")
+    return writer.model("embedding", {"image": _image_input(size)}, outputs)
+
+
+def scaled_size(length: int, scale: float, multiple: int) -> int:
+    """Side of the image at a scale, in pixels: a multiple of what the backbone wants."""
+    return max(1, int(length * scale / multiple + 0.5)) * multiple
+
+
+def _image_input(size: tuple[int, int] | None) -> tuple[int, tuple[int | str, ...]]:
+    height, width = size or ("height", "width")
+    return TensorProto.UINT8, ("batch", height, width, 3)
+
+
+def _levels(
+    writer: GraphWriter, backbone: Backbone, size: tuple[int, int] | None
+) -> list[list[str]]:
+    """For each scale the locally averaged outputs of the backbone, finest first."""
+    about = backbone.description
+    model = _at_our_opset(backbone)
+    pixels = writer.op("Cast", "image", to=TensorProto.FLOAT)
+    picture = writer.op("Transpose", pixels, perm=[0, 3, 1, 2])
+    found = []
+    for number, scale in enumerate(SCALES):
+        at_scale = _at_scale(writer, picture, scale, size, about.multiple_of)
+        scaled = writer.op("Mul", at_scale, writer.constant(_per_channel(about.scale)))
+        fed = writer.op("Add", scaled, writer.constant(_per_channel(about.offset)))
+        names = [name for name, _ in backbone.levels]
+        outputs = writer.include(model, {about.input: fed}, names, f"s{number}/")
+        found.append([_local_mean(writer, output) for output in outputs])
+    return found
+
+
+def _at_scale(
+    writer: GraphWriter, picture: str, scale: float, size: tuple[int, int] | None, multiple: int
+) -> str:
+    if scale == 1.0:
+        return picture
+    if scale < 0.5:  # the linear filter below looks at two pixels a side only, so blur first
+        width = round(1 / scale) | 1
+        picture = _local_mean(writer, picture, width)
+    if size is not None:
+        sizes = writer.integers(*(scaled_size(n, scale, multiple) for n in size))
+    else:
+        shape = writer.op("Shape", picture, start=2)
+        cells = writer.op(
+            "Mul", writer.op("Cast", shape, to=TensorProto.FLOAT), writer.constant(scale / multiple)
+        )
+        whole = writer.op("Floor", writer.op("Add", cells, writer.constant(0.5)))
+        pixels = writer.op(
+            "Mul", writer.op("Max", whole, writer.constant(1.0)), writer.constant(float(multiple))
+        )
+        sizes = writer.op("Cast", pixels, to=TensorProto.INT64)
+    start = writer.op("Shape", picture, end=2)
+    target = writer.op("Concat", start, sizes, axis=0)
+    return writer.op(
+        "Resize",
+        picture,
+        "",
+        "",
+        target,
+        mode="linear",
+        coordinate_transformation_mode="half_pixel",
+    )
+
+
+def _local_mean(writer: GraphWriter, data: str, width: int = 3) -> str:
+    edge = width // 2
+    return writer.op(
+        "AveragePool",
+        data,
+        kernel_shape=[width, width],
+        pads=[edge] * 4,
+        strides=[1, 1],
+        count_include_pad=0,
+    )
+
+
+def _coarser(levels: Sequence[str]) -> list[tuple[int, str]]:
+    return list(enumerate(levels))[1:]
+
+
+def _enlarged(writer: GraphWriter, backbone: Backbone, place: int, data: str) -> str:
+    """The output of a coarser level on the grid of the finest."""
+    factor = backbone.levels[place][1].stride / backbone.levels[0][1].stride
+    if factor == 1:
+        return data
+    return writer.op(
+        "Resize",
+        data,
+        "",
+        writer.constant([1.0, 1.0, factor, factor]),
+        mode="linear",
+        coordinate_transformation_mode="half_pixel",
+    )
+
+
+def _per_channel(values: Sequence[float]) -> NDArray[np.float32]:
+    return np.array(values, np.float32)[None, :, None, None]
+
+
+def _at_our_opset(backbone: Backbone) -> onnx.ModelProto:
+    model = backbone.model
+    version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if version == OPSET:
+        return model
+    try:
+        return onnx.version_converter.convert_version(model, OPSET)
+    except RuntimeError as error:
+        raise BackboneError(
+            Code.BACKBONE_GRAPH,
+            "The feature graph uses operators of another version",
+            where=backbone.name,
+            expected=f"opset {OPSET}, or one that converts to it",
+            got=f"opset {version}: {error}",
+            next=f"export it with opset {OPSET}",
+        ) from error

@@ -1,0 +1,175 @@
+"""A chosen bank turned into the deployed graph, its leave-one-out scores and its bundle files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from keenline.bundle import MEMORY, PATCHES
+from keenline.inference.enlarging import enlarge
+from keenline.inference.engines import open_engine
+from keenline.models.base import LearningSet, Progress, Views
+from keenline.models.feature_graph import EMBEDDING
+from keenline.models.patches import inspected, patch_sheet
+from keenline.models.search_graph import Bank, distances, full_graph, top_number
+from keenline.types import ScoreMap
+
+LEFT_OUT_AT_MOST = 120
+"""Parts that are scored by leaving them out: enough for an estimate, and bounded in time."""
+
+_PRIOR_PARTS = 5
+_PRIOR_SPREAD = 0.1
+"""Spread of good parts' scores relative to their mean, believed as much as `_PRIOR_PARTS` parts:
+three parts may agree by chance, and a scale must not get all the weight for that."""
+
+
+class LearntBank:
+    """A part learnt by `MemoryBank`."""
+
+    def __init__(
+        self,
+        *,
+        good: LearningSet,
+        embeddings: onnx.ModelProto,
+        banks: Sequence[Bank],
+        origins: NDArray[np.int32],
+        precision: str,
+        progress: Progress,
+    ) -> None:
+        self._good = good
+        self._embeddings = embeddings
+        self._banks = tuple(banks)
+        self._origins = origins
+        self._precision = precision
+        self._left_out = self._leave_out_maps(progress)
+        self._weights = scale_weights(self._left_out)
+        self._graph = self._write()
+
+    @property
+    def graph(self) -> onnx.ModelProto:
+        return self._graph
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return {
+            "members": [len(bank.vectors) for bank in self._banks],
+            "dimensions": self._banks[0].vectors.shape[1],
+            "weights": [round(w, 6) for w in self._weights],
+            "left_out_parts": len(self._left_out),
+        }
+
+    @property
+    def members(self) -> Mapping[str, bytes]:
+        return {
+            MEMORY: memory_file(self._banks, self._weights),
+            PATCHES: patch_sheet(self._good.parts, self._origins),
+        }
+
+    def leave_one_out(self) -> NDArray[np.float64]:
+        """Score of each part with its own patches passed over, at most `LEFT_OUT_AT_MOST` parts.
+
+        The rest of the bank stays as it is, so scores err, if at all, towards higher: patches
+        that another part would have given in their place are missing.
+        """
+        return np.array([self._score(maps) for maps in self._left_out])
+
+    def _leave_out_maps(self, progress: Progress) -> list[list[list[ScoreMap]]]:
+        """For each part, view and scale the map without its own members."""
+        graph = self._embeddings.SerializeToString()
+        engine = open_engine(graph, name="openvino", precision=self._precision)
+        count = len(self._good.parts)
+        chosen = range(0, count, -(-count // LEFT_OUT_AT_MOST))
+        found = []
+        for done, part in enumerate(chosen):
+            progress("leave one out", done, len(chosen))
+            maps = []
+            for view in self._good.parts[part]:
+                outputs = engine.run(view[None])
+                maps.append([self._map(outputs, place, part) for place in range(len(self._banks))])
+            found.append(maps)
+        progress("leave one out", len(chosen), len(chosen))
+        return found
+
+    def _map(
+        self, outputs: Mapping[str, NDArray[np.float32]], place: int, part: int
+    ) -> ScoreMap:
+        grid = outputs[EMBEDDING.format(place)][0]
+        queries = np.ascontiguousarray(grid.reshape(grid.shape[0], -1).T)
+        shape = (grid.shape[1], grid.shape[2])
+        scores = distances(self._banks[place], queries, exclude=part).reshape(shape)
+        return scores * inspected(self._good.roi, 0, shape)
+
+    def _score(self, views: Sequence[Sequence[ScoreMap]]) -> float:
+        return max(_top_mean(combined(maps, self._weights)) for maps in views)
+
+    def _write(self) -> onnx.ModelProto:
+        grid = mask = None
+        if self._good.fixed_size:
+            shape = self._left_out[0][0][0].shape
+            grid = (shape[0], shape[1])
+            if self._good.roi is not None:
+                mask = inspected(self._good.roi, 0, grid).astype(np.float32)
+        return full_graph(self._embeddings, self._banks, self._weights, mask, grid)
+
+
+def scale_weights(maps: Sequence[Sequence[Sequence[ScoreMap]]]) -> tuple[float, ...]:
+    """One factor a scale, so that good parts' scores vary equally at each.
+
+    Scales are then added as tests of equal strength; without it the finest, whose distances are
+    largest, would decide alone.
+    """
+    weights = []
+    for place in range(len(maps[0][0])):
+        scores = np.array([max(_top_mean(view[place]) for view in part) for part in maps])
+        mean = float(scores.mean()) or 1.0
+        squares = float(((scores - mean) ** 2).sum())
+        prior = _PRIOR_PARTS * (_PRIOR_SPREAD * mean) ** 2
+        spread = ((squares + prior) / (len(scores) - 1 + _PRIOR_PARTS)) ** 0.5
+        weights.append(1.0 / (spread * len(maps[0][0])))
+    return tuple(weights)
+
+
+def combined(maps: Sequence[ScoreMap], weights: Sequence[float]) -> ScoreMap:
+    """The map of one view from its maps at each scale, on the finest grid."""
+    total = maps[0] * np.float32(weights[0])
+    for scores, weight in zip(maps[1:], weights[1:], strict=True):
+        total = total + enlarge(scores, (total.shape[0], total.shape[1])) * np.float32(weight)
+    return total
+
+
+def memory_file(banks: Sequence[Bank], weights: Sequence[float]) -> bytes:
+    """The bank as an .npz file, for explaining and updating."""
+    arrays: dict[str, NDArray[np.generic]] = {"weights": np.array(weights)}
+    for place, bank in enumerate(banks):
+        arrays[f"vectors{place}"] = bank.vectors
+        arrays[f"reach{place}"] = bank.reach
+        arrays[f"source{place}"] = bank.source
+        arrays[f"step{place}"] = np.array(bank.step)
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def banks_from(memory: bytes) -> tuple[list[Bank], tuple[float, ...]]:
+    """The banks and weights of a bundle."""
+    with np.load(io.BytesIO(memory), allow_pickle=False) as stored:
+        weights = tuple(float(w) for w in stored["weights"])
+        banks = [
+            Bank(
+                stored[f"vectors{place}"],
+                stored[f"reach{place}"],
+                stored[f"source{place}"],
+                float(stored[f"step{place}"]),
+            )
+            for place in range(len(weights))
+        ]
+    return banks, weights
+
+
+def _top_mean(scores: ScoreMap) -> float:
+    number = top_number(scores.size)
+    return float(np.partition(scores, scores.size - number, axis=None)[-number:].mean())

@@ -1,0 +1,157 @@
+"""Good images turned into a bank of normal patches and the graph that compares with it.
+
+PatchCore (Roth et al. 2022) is the ancestor. What is different here, each chosen by measurement
+(docs/decisions/0006-memory-bank.md): several scales in one pass, partly whitened components, a
+power distance instead of the plain nearest neighbour, and the search inside the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from keenline.errors import Code, TrainingError
+from keenline.inference.engines import open_engine
+from keenline.models.backbones import Backbone
+from keenline.models.base import LearningSet, Progress, Views
+from keenline.models.coreset import greedy_k_center, reach
+from keenline.models.feature_graph import EMBEDDING, SCALES, embedding_graph, raw_features
+from keenline.models.learnt_bank import LearntBank
+from keenline.models.patches import PatchSample, inspected, ways_to_look
+from keenline.models.projection import Projection, StreamingPca
+from keenline.models.search_graph import Bank
+
+DIMENSIONS = 128
+"""Components kept at most: 784 queries against 10 000 vectors take a third of the time of 384."""
+
+CANDIDATES = 20_000
+"""Patches of each scale from which the bank is chosen; random, the same number from each part."""
+
+CALIBRATION_PARTS = 24
+"""Parts from which the ranges of an int8 graph are taken."""
+
+Quantise: TypeAlias = Callable[[onnx.ModelProto, Sequence[Views]], onnx.ModelProto]
+"""A float32 graph and views it will see -> the same graph in int8."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBank:
+    """A `Detector`."""
+
+    backbone: Backbone
+    bank_size: int = 2000
+    """Members at the finest scale; a coarser scale has fewer, in proportion to its side."""
+    brightness: float = 0.2
+    """How much darker and brighter good parts may look, as a fraction."""
+    rotations: tuple[int, ...] = ()
+    """Degrees by which good parts may lie turned: 90, 180, 270."""
+    precision: str = "f32"
+    """What the engine computes with: f32, bf16 or int8."""
+    quantise: Quantise | None = None
+    """Needed for int8."""
+
+    def learn(self, good: LearningSet, *, seed: int, progress: Progress) -> LearntBank:
+        """Learn; raises TrainingError with fewer than two parts or nothing inside the ROI."""
+        if len(good.parts) < 2:
+            raise TrainingError(
+                Code.TOO_FEW_IMAGES,
+                "One part shows no variation to learn from",
+                expected="at least 2 good parts; 20 are a start, 118 give a guaranteed threshold",
+                got=len(good.parts),
+                next="photograph more good parts",
+            )
+        rng = np.random.default_rng(seed)
+        samples, components = self._look(good, rng, progress)
+        projections = [pca.projection(DIMENSIONS) for pca in components]
+        embeddings = embedding_graph(self.backbone, projections, fixed_size(good))
+        if self.quantise is not None:
+            progress("quantise", 0, 1)
+            embeddings = self.quantise(embeddings, _spread(good.parts, CALIBRATION_PARTS))
+            progress("quantise", 1, 1)
+        banks, origins = [], []
+        for scale, sample, projection in zip(SCALES, samples, projections, strict=True):
+            progress("choose the bank", len(banks), len(SCALES))
+            bank, origin = self._choose(sample, projection, scale, rng)
+            banks.append(bank)
+            origins.append(origin)
+        progress("choose the bank", len(SCALES), len(SCALES))
+        return LearntBank(
+            good=good,
+            embeddings=embeddings,
+            banks=banks,
+            origins=origins[0],
+            precision=self.precision,
+            progress=progress,
+        )
+
+    def _look(
+        self, good: LearningSet, rng: np.random.Generator, progress: Progress
+    ) -> tuple[list[PatchSample], list[StreamingPca]]:
+        """One pass over the learning images: sums for the components, and random patches."""
+        graph = raw_features(self.backbone).SerializeToString()
+        learning_precision = "f32" if self.precision == "int8" else self.precision
+        engine = open_engine(graph, name="openvino", precision=learning_precision)
+        channels = sum(level.channels for _, level in self.backbone.levels)
+        components = [StreamingPca(channels) for _ in SCALES]
+        samples = [PatchSample() for _ in SCALES]
+        ways = 1 + bool(self.brightness) + len(self.rotations)
+        for part in range(len(good.parts)):
+            progress("look at good parts", part, len(good.parts))
+            views = good.parts[part]
+            share = -(-CANDIDATES // (len(good.parts) * len(views) * ways))
+            for view in ways_to_look(views, part, self.brightness, self.rotations):
+                found = engine.run(view.pixels[None])
+                for place in range(len(SCALES)):
+                    grid = found[EMBEDDING.format(place)][0]
+                    inside = inspected(good.roi, view.turn, (grid.shape[1], grid.shape[2]))
+                    cells = np.flatnonzero(inside)
+                    if not len(cells):
+                        continue
+                    components[place].add(grid.reshape(channels, -1).T[cells])
+                    chosen = rng.choice(cells, min(share, len(cells)), replace=False)
+                    samples[place].add(grid, chosen, part, view)
+        progress("look at good parts", len(good.parts), len(good.parts))
+        if any(pca.empty for pca in components):
+            raise TrainingError(
+                Code.OPTION_CONFLICT,
+                "Nothing is left to inspect",
+                where="recipe, [inspect] roi and ignore",
+                expected="a region that covers at least one cell of each scale",
+                got="regions outside the image, or ignored altogether",
+                next="check the boxes: x, y, width, height in pixels of the image",
+            )
+        return samples, components
+
+    def _choose(
+        self,
+        sample: PatchSample,
+        projection: Projection,
+        scale: float,
+        rng: np.random.Generator,
+    ) -> tuple[Bank, NDArray[np.int32]]:
+        vectors, origins = projection(sample.vectors), sample.origins
+        source = origins[:, 0].astype(np.int64)
+        chosen = greedy_k_center(vectors, max(16, round(self.bank_size * scale)), rng)
+        members, member_source = vectors[chosen], source[chosen]
+        radius = reach(members, member_source, vectors, source)
+        step = float(np.abs(vectors).max()) / 127.0 if self.precision == "int8" else 0.0
+        return Bank(members, radius, member_source, step), origins[chosen]
+
+
+def fixed_size(good: LearningSet) -> tuple[int, int] | None:
+    """Height and width of every view, or None when they differ."""
+    if not good.fixed_size:
+        return None
+    height, width = good.parts[0].shape[1:3]
+    return height, width
+
+
+def _spread(parts: Sequence[Views], number: int) -> list[Views]:
+    """About `number` parts, evenly spread."""
+    step = max(1, len(parts) // number)
+    return [parts[i] for i in range(0, len(parts), step)]

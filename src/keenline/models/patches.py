@@ -1,0 +1,133 @@
+"""Patches of good parts: where each is from, a random sample of them, and how they look."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from keenline.models.base import Views
+from keenline.types import Image, Mask
+
+PATCH_SIDE = 64
+"""Side in working pixels of the picture of a patch: several cells, so that a person sees where."""
+
+SHEET_COLUMNS = 40
+
+_JPEG_QUALITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way a good part may look."""
+
+    pixels: Image
+    view: int
+    """Which view (tile) of the part."""
+    turn: int
+    """Quarter turns counter-clockwise."""
+
+
+def ways_to_look(
+    views: Views, part: int, brightness: float, rotations: Sequence[int]
+) -> Iterator[View]:
+    """Each view as it is, once darker or brighter, and turned by each allowed rotation.
+
+    Parts take turns in being darkened and brightened, so half the bank's sources are either.
+    """
+    factor = 1.0 + brightness if part % 2 else 1.0 - brightness
+    table = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)
+    for number, pixels in enumerate(views):
+        yield View(pixels, number, 0)
+        if brightness:
+            yield View(table[pixels], number, 0)
+        for degrees in rotations:
+            turn = degrees // 90
+            yield View(np.ascontiguousarray(np.rot90(pixels, turn)), number, turn)
+
+
+def inspected(roi: Mask | None, turn: int, grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of a grid lie inside the region of interest, (height, width)."""
+    if roi is None:
+        return np.ones(grid, bool)
+    turned = np.rot90(roi, turn)
+    rows = ((np.arange(grid[0]) + 0.5) * turned.shape[0] / grid[0]).astype(int)
+    columns = ((np.arange(grid[1]) + 0.5) * turned.shape[1] / grid[1]).astype(int)
+    inside: NDArray[np.bool_] = turned[np.ix_(rows, columns)]
+    return inside
+
+
+class PatchSample:
+    """A growing random sample of patches at one scale."""
+
+    def __init__(self) -> None:
+        self._vectors: list[NDArray[np.float32]] = []
+        self._origins: list[NDArray[np.int32]] = []
+
+    def add(
+        self,
+        grid: NDArray[np.float32],
+        cells: NDArray[np.int64],
+        part: int,
+        view: View,
+    ) -> None:
+        """grid: (channels, height, width); cells: places in it, row by row."""
+        channels, height, width = grid.shape
+        self._vectors.append(np.ascontiguousarray(grid.reshape(channels, -1).T[cells]))
+        origin = np.empty((len(cells), 5), np.int32)
+        origin[:, :3] = part, view.view, view.turn
+        # Centre of the cell as a fraction of the view, in 1/65536.
+        origin[:, 3] = ((cells // width + 0.5) / height * 65536).astype(np.int32)
+        origin[:, 4] = ((cells % width + 0.5) / width * 65536).astype(np.int32)
+        self._origins.append(origin)
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """(patches, channels)"""
+        return np.concatenate(self._vectors)
+
+    @property
+    def origins(self) -> NDArray[np.int32]:
+        """(patches, 5): part, view, quarter turns, row and column of the centre in 1/65536."""
+        return np.concatenate(self._origins)
+
+
+def patch_sheet(parts: Sequence[Views], origins: NDArray[np.int32]) -> bytes:
+    """Pictures of patches, `SHEET_COLUMNS` in a row, as one JPEG."""
+    rows = -(-len(origins) // SHEET_COLUMNS)
+    sheet = np.zeros((rows * PATCH_SIDE, SHEET_COLUMNS * PATCH_SIDE, 3), np.uint8)
+    for number in np.lexsort((origins[:, 1], origins[:, 0])):
+        part, view, turn, down, across = (int(v) for v in origins[number])
+        pixels = np.rot90(parts[part][view], turn)
+        y = int(down / 65536 * pixels.shape[0])
+        x = int(across / 65536 * pixels.shape[1])
+        top, left = divmod(int(number), SHEET_COLUMNS)
+        place = np.s_[
+            top * PATCH_SIDE : (top + 1) * PATCH_SIDE, left * PATCH_SIDE : (left + 1) * PATCH_SIDE
+        ]
+        sheet[place] = cut_square(pixels, x, y, PATCH_SIDE)
+    out = io.BytesIO()
+    PillowImage.fromarray(sheet).save(out, "JPEG", quality=_JPEG_QUALITY)
+    return out.getvalue()
+
+
+def patch_picture(sheet: bytes, number: int) -> Image:
+    """One picture of a sheet, (PATCH_SIDE, PATCH_SIDE, 3)."""
+    top, left = divmod(number, SHEET_COLUMNS)
+    with PillowImage.open(io.BytesIO(sheet)) as picture:
+        box = (left * PATCH_SIDE, top * PATCH_SIDE, (left + 1) * PATCH_SIDE, (top + 1) * PATCH_SIDE)
+        return np.asarray(picture.crop(box).convert("RGB"))
+
+
+def cut_square(pixels: Image, x: int, y: int, side: int) -> Image:
+    """The square around a point; moved inwards at a border, repeated at the edge if too small."""
+    height, width = pixels.shape[:2]
+    left = min(max(0, x - side // 2), max(0, width - side))
+    top = min(max(0, y - side // 2), max(0, height - side))
+    square = pixels[top : top + side, left : left + side]
+    missing = ((0, side - square.shape[0]), (0, side - square.shape[1]), (0, 0))
+    return np.pad(square, missing, mode="edge")
