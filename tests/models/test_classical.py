@@ -199,5 +199,5 @@ def test_the_svm_measure_orders_cells_as_scikit_learn_and_does_not_saturate() ->
     svm = OneClassSVM(nu=0.05, gamma=0.5 / 6).fit(good[order])
     kernel_sum = svm.score_samples(cells.astype(np.float32))
     np.testing.assert_allclose(np.exp(-measure) * svm.dual_coef_.sum(), kernel_sum, rtol=1e-4)
-    far = SupportOutliers(good, seed=0).measure(np.float32([[100] * 6, [200] * 6]))
+    far = SupportOutliers(good, seed=0).measure(np.array([[100.0] * 6, [200.0] * 6], np.float32))
     assert far[1] > far[0] > measure.max()

@@ -68,7 +68,7 @@ def test_a_value_on_the_limit_goes_left_as_in_scikit_learn(engine: str) -> None:
     cells = _cells(200, 7)
     feature = tree.feature[0]
     cells[:, feature] = np.nextafter(
-        np.float32(tree.threshold[0]), np.float32([-9, 9])[np.arange(200) % 2]
+        np.float32(tree.threshold[0]), np.array([-9, 9], np.float32)[np.arange(200) % 2]
     )
     cells[::3, feature] = np.float32(tree.threshold[0])
     found = _in_graph(forest, cells, engine)
