@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run `keenline` with the arguments of this process; never returns."""
-    from keenline.cli.app import run
+    try:
+        from keenline.cli.app import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # before any command had begun
+        sys.exit(130)

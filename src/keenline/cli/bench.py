@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import BundlePath, Json, Threads
@@ -91,19 +89,19 @@ def _measured(
 
 
 def _show(results: list[dict[str, object]], own: str, terminal: Terminal) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
-    table.add_column("  engine", min_width=24)
-    for _, heading in _COLUMNS:
-        table.add_column(heading, justify="right")
-    for result in results:
-        if "error" in result:
-            continue
-        name = f"  {result['engine']}, {result['precision']}"
-        numbers = (f"{float(str(result[key])):.4g}" for key, _ in _COLUMNS)
-        table.add_row(name, *numbers, style="bold" if own.startswith(str(result["engine"])) else "")
+    rows = [
+        [
+            f"{result['engine']}, {result['precision']}",
+            *(f"{float(str(result[key])):.4g}" for key, _ in _COLUMNS),
+        ]
+        for result in results
+        if "error" not in result
+    ]
+    bold = next((row[0] for row in rows if own.startswith(row[0].split(",")[0])), "")
     terminal.say()
-    terminal.show(table)
-    terminal.say("  Milliseconds from decoded array to verdict. Bold: the bundle's own.", "dim")
+    terminal.table(["engine", *(heading for _, heading in _COLUMNS)], rows, bold=bold)
+    terminal.say()
+    terminal.fact("times", "milliseconds from decoded array to verdict; start: Python to verdict")
     for result in results:
         if "error" in result:
             terminal.fact(str(result["engine"]), str(result["error"]), "red")

@@ -20,7 +20,7 @@ from keenline.cli.options import (
     Threads,
 )
 from keenline.cli.terminal import Terminal
-from keenline.cli.train import describe
+from keenline.cli.train import describe, show_threshold
 from keenline.cli.verdicts import show_evaluation
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def evaluate(
             inspector = Inspector.open(bundle, engine=engine, threads=threads)
             dataset = open_dataset(data, part_pattern=part_pattern)
         describe(dataset, terminal)
+        show_threshold(inspector.bundle, terminal)
+        terminal.say()
         evaluation = show_evaluated(bundle, inspector, dataset, files, terminal)
         if as_json:
             terminal.emit(_record(bundle, inspector, dataset, evaluation))

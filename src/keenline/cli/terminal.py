@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,19 @@ class Terminal:
             name = label if place == 0 else ""
             self.row(Text.assemble("  ", (f"{name:<{_LABEL}}", "dim"), (line, style)))
 
+    def table(self, heading: Sequence[str], rows: Iterable[Sequence[str]], bold: str = "") -> None:
+        """Columns that line up, the first to the left; the row that begins with `bold` stands out.
+
+        Plain text: it reads the same in a terminal, a log file and a mail.
+        """
+        listed = [heading, *rows]
+        first = max(16, *(len(row[0]) for row in listed))
+        widths = [max(len(cell) for cell in column) + 3 for column in zip(*listed, strict=True)]
+        for place, row in enumerate(listed):
+            cells = (f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+            style = "dim" if place == 0 else "bold" if row[0] == bold else ""
+            self.row(Text(f"  {row[0]:<{first}}" + "".join(cells), style))
+
     def skipped(self, files: Iterable[tuple[str, str]]) -> None:
         """Files that were not used, each with why; the first ones by name, the others counted."""
         listed = list(files)
@@ -104,6 +117,7 @@ class Terminal:
 
         with bars(self._err) as progress:
             yield progress
+        self._err.print()
 
     @contextmanager
     def waiting(self, words: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ from keenline.cli.options import (
 from keenline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from keenline.bundle import Bundle
     from keenline.data.dataset import Dataset
     from keenline.training.fit import Trained
 
@@ -94,9 +96,14 @@ def train(
 
 def describe(dataset: Dataset, terminal: Terminal) -> None:
     """Say what was found in the folder, before learning from it."""
-    counts = ", ".join(f"{count} {label}" for label, count in dataset.classes.items())
+    from keenline.types import GOOD
+
     terminal.fact("data", f"{dataset.root} ({dataset.layout})")
-    terminal.fact("images", counts)
+    for split in sorted({sample.split for sample in dataset.samples}, reverse=True):
+        labels = Counter(sample.label for sample in dataset.samples if sample.split == split)
+        ordered = sorted(labels, key=lambda label: (label != GOOD, label))
+        counts = ", ".join(f"{labels[label]} {label}" for label in ordered)
+        terminal.fact(split or "images", counts)
     repeated = dataset.duplicates()
     if repeated:
         copies = sum(len(group) - 1 for group in repeated)
@@ -112,7 +119,6 @@ def conclude(trained: Trained, terminal: Terminal) -> None:
     """Say what was learnt and how far it may be trusted."""
     manifest = trained.bundle.manifest
     held = manifest.training.held_out_parts
-    terminal.say()
     terminal.fact(
         "learnt",
         f"{manifest.training.images} images of {manifest.training.parts} parts"
@@ -122,12 +128,18 @@ def conclude(trained: Trained, terminal: Terminal) -> None:
     for note in trained.notes:
         terminal.fact("note", note)
     terminal.skipped((str(file.path), file.error.what) for file in trained.skipped)
-    terminal.fact("threshold", f"{manifest.threshold.value:.4g}", "bold")
-    terminal.fact("", manifest.threshold.statement)
+    show_threshold(trained.bundle, terminal)
     terminal.fact("engine", f"{manifest.engine.name}, {manifest.engine.precision}")
     size = trained.path.stat().st_size / 1e6
     terminal.fact("bundle", f"{trained.path} ({size:.1f} MB)", "bold")
     terminal.fact("", f"sha256 {trained.bundle.sha256[:12]}")
+
+
+def show_threshold(bundle: Bundle, terminal: Terminal) -> None:
+    """Say the threshold and, in its own words, what may be claimed of it."""
+    threshold = bundle.manifest.threshold
+    terminal.fact("threshold", f"{threshold.value:.4g}", "bold")
+    terminal.fact("", threshold.statement)
 
 
 def _record(trained: Trained, dataset: Dataset) -> dict[str, object]:

@@ -10,7 +10,7 @@ import typer
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import BundlePath, Json, require_writable
 from keenline.cli.terminal import Terminal
-from keenline.cli.train import describe
+from keenline.cli.train import describe, show_threshold
 
 if TYPE_CHECKING:
     from keenline.training.update import Updated
@@ -55,13 +55,11 @@ def update(
 
 
 def _conclude(updated: Updated, terminal: Terminal) -> None:
-    threshold = updated.bundle.manifest.threshold
     terminal.fact("added", f"{updated.added} good images")
     for note in updated.notes:
         terminal.fact("note", note)
     terminal.skipped((str(file.path), file.error.what) for file in updated.skipped)
-    terminal.fact("threshold", f"{threshold.value:.4g}", "bold")
-    terminal.fact("", threshold.statement)
+    show_threshold(updated.bundle, terminal)
     terminal.fact("bundle", str(updated.path), "bold")
     terminal.fact("", f"sha256 {updated.bundle.sha256[:12]}")
 

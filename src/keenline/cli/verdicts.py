@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from statistics import median
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from keenline.types import Inspection
 
 COLOURS = {"PASS": "green", "REVIEW": "yellow", "REJECT": "red", "INVALID": "magenta"}
+_ALL = "all of them"
 HEADER = f"{'verdict':<8}{'score':>10}{'of limit':>10}{'regions':>9}{'ms':>8}   image"
 
 
@@ -30,12 +29,13 @@ def line(name: str, inspection: Inspection) -> Text:
     else:
         limit = inspection.threshold
         share = f"{prediction.score / limit:.2f}" if limit > 0 else "-"
-        numbers = f"{prediction.score:>10.4g}{share:>10}{len(prediction.regions):>9}"
+        numbers = f"{prediction.score:>#10.4g}{share:>10}{len(prediction.regions):>9}"
         numbers += f"{inspection.milliseconds:>8.1f}"
     text = Text.assemble((f"{verdict:<8}", COLOURS[verdict]), (numbers, "dim"), "   ", name)
     if verdict == "INVALID":
-        why = " ".join("; ".join(inspection.decision.reasons).split())
-        text.append(f"\n{'':8}{why}", "dim")
+        # The rest of a reason repeats the path; `--json` and the report have all of it.
+        why = "; ".join(reason.split("\n", 1)[0] for reason in inspection.decision.reasons)
+        text.append(f"\n{'':<8}{why}", "dim")
     return text
 
 
@@ -57,23 +57,21 @@ def summary(inspections: Iterable[tuple[str, float]], threshold: float) -> Text:
 def show_evaluation(evaluation: Evaluation, terminal: Terminal) -> None:
     """Recall by class and false alarms with their bounds, then the ranking."""
     if evaluation.recall:
-        recall = _table("defect class", "inspected", "found", "missed", "recall", "at least")
-        for name, share in evaluation.recall.items():
-            recall.add_row(name, *_counts(share), _percent(share.value), _percent(share.lower95))
-        if len(evaluation.recall) > 1:
-            whole = evaluation.recall_overall
-            recall.add_section()
-            recall.add_row(
-                "all", *_counts(whole), _percent(whole.value), _percent(whole.lower95), style="bold"
-            )
-        terminal.show(recall)
+        shares = dict(evaluation.recall)
+        if len(shares) > 1:
+            shares[_ALL] = evaluation.recall_overall
+        rows = [
+            [name, *_counts(share), _percent(share.value), _percent(share.lower95)]
+            for name, share in shares.items()
+        ]
+        heading = ["defect class", "inspected", "found", "missed", "recall", "at least"]
+        terminal.table(heading, rows, bold=_ALL)
         terminal.say()
     alarms = evaluation.false_alarm_rate
-    good = _table("good parts", "inspected", "flagged", "passed", "rate", "at most")
-    good.add_row("good", *_counts(alarms), _percent(alarms.value), _percent(alarms.upper95))
-    terminal.show(good)
-    terminal.say("  Bounds: exact, one-sided, 95 % confidence.", "dim")
+    row = ["good", *_counts(alarms), _percent(alarms.value), _percent(alarms.upper95)]
+    terminal.table(["good parts", "inspected", "flagged", "passed", "rate", "at most"], [row])
     terminal.say()
+    terminal.fact("bounds", "exact, one-sided, 95 % confidence")
     for label, count in evaluation.invalid.items():
         terminal.fact("invalid", f"{count} {label}; never passed, in no rate", "magenta")
     ranking = {
@@ -85,18 +83,9 @@ def show_evaluation(evaluation: Evaluation, terminal: Terminal) -> None:
     words = [f"{name} {value:.4f}" for name, value in ranking.items() if value is not None]
     if words:
         terminal.fact("ranking", ", ".join(words))
-    terminal.fact("threshold", f"{evaluation.threshold:.4g}. {evaluation.statement}")
     if evaluation.ms_per_image is not None:
         p95 = "" if evaluation.ms_p95 is None else f", 95 % within {evaluation.ms_p95:.1f} ms"
         terminal.fact("time", f"{evaluation.ms_per_image:.1f} ms an image{p95}")
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
-    table.add_column(f"  {first}", min_width=16)
-    for name in others:
-        table.add_column(name, justify="right", min_width=9)
-    return table
 
 
 def _counts(share: Proportion) -> tuple[str, str, str]:

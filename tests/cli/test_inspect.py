@@ -1,0 +1,126 @@
+"""`keenline inspect`: the lines that others script, and the files it writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet
+from tests.cli.conftest import Keenline
+
+KEYS = ("image", "verdict", "score", "threshold", "regions", "ms")
+REGION_KEYS = {"class", "box", "area_px", "area_mm2", "score"}
+
+
+def test_one_object_a_line_with_the_stable_keys(keenline: Keenline, learnt: Path, plates: Path):
+    ran = keenline("inspect", learnt, plates / "test", "--json")
+    assert ran.code == 0
+    assert ran.err == ""
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert len(lines) == 8
+    for line in lines:
+        assert list(line)[: len(KEYS)] == list(KEYS)
+        assert line["verdict"] in ("PASS", "REVIEW")
+        assert (line["score"] > line["threshold"]) == (line["verdict"] == "REVIEW")
+        assert line["ms"] > 0
+        for region in line["regions"]:
+            assert set(region) == REGION_KEYS
+            x, y, width, height = region["box"]
+            assert 0 <= x < x + width <= 128
+            assert 0 <= y < y + height <= 96
+            assert region["area_mm2"] is None
+    stained = [line for line in lines if "stain" in line["image"]]
+    assert max(line["score"] for line in stained) == max(line["score"] for line in lines)
+    assert any(line["regions"] for line in stained)
+
+
+def test_a_pixel_size_in_the_recipe_gives_mm(keenline: Keenline, plates: Path, tmp_path: Path):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("[image]\nsize = 96\npixel_size_mm = 0.5\n")
+    bundle = tmp_path / "p.keen"
+    assert keenline("train", plates, "-o", bundle, "--recipe", recipe).code == 0
+    out = keenline("inspect", bundle, plates / "test/stain", "--json").out
+    regions = [region for line in out.splitlines() for region in json.loads(line)["regions"]]
+    assert regions
+    for region in regions:
+        assert abs(region["area_mm2"] - region["area_px"] * 0.25) < 0.02 + region["area_mm2"] / 100
+
+
+def test_files_and_folders_each_image_once_in_order(keenline: Keenline, learnt: Path, plates: Path):
+    folder = plates / "test/good"
+    first = folder / "100.png"
+    out = keenline("inspect", learnt, first, folder, plates / "train/good/000.png", "--json").out
+    images = [json.loads(line)["image"] for line in out.splitlines()]
+    assert images == [str(folder / f"{n}.png") for n in range(100, 104)] + [
+        str(plates / "train/good/000.png")
+    ]
+
+
+def test_a_line_for_people_and_a_summary(keenline: Keenline, learnt: Path, plates: Path):
+    ran = keenline("inspect", learnt, plates / "test")
+    lines = ran.out.splitlines()
+    assert lines[0].split() == ["verdict", "score", "of", "limit", "regions", "ms", "image"]
+    shown = [line for line in lines if line.startswith(("PASS", "REVIEW"))]
+    assert len(shown) == 8
+    assert len({line.index(str(plates)) for line in shown}) == 1  # the columns line up
+    assert lines[-1].startswith("8 images")
+    assert "threshold" in lines[-1]
+
+
+def test_the_verdict_as_an_exit_code(
+    keenline: Keenline, learnt: Path, plates: Path, tmp_path: Path
+):
+    good = plates / "train/good/000.png"
+    assert keenline("inspect", learnt, good, "--exit-verdict").code == 0
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    assert keenline("inspect", learnt, good, bad, "--exit-verdict").code == 1
+    assert keenline("inspect", learnt, good, bad, "--exit-verdict", "--json").code == 1
+    assert keenline("inspect", learnt, good, bad).code == 0
+
+
+def test_a_named_file_is_judged_whatever_its_ending(
+    keenline: Keenline, learnt: Path, plates: Path, tmp_path: Path
+):
+    odd = tmp_path / "photo.dat"
+    shutil.copy(plates / "train/good/000.png", odd)
+    assert keenline("inspect", learnt, odd, "--json").record["verdict"] == "PASS"
+
+
+def test_both_engines_agree(keenline: Keenline, learnt: Path, plates: Path):
+    def scores(engine: str) -> list[float]:
+        out = keenline("inspect", learnt, plates / "test", "--engine", engine, "--json").out
+        return [json.loads(line)["score"] for line in out.splitlines()]
+
+    pairs = zip(scores("openvino"), scores("onnxruntime"), strict=True)
+    assert all(abs(one - other) <= 0.01 * one for one, other in pairs)
+
+
+def test_the_files_that_are_asked_for(
+    keenline: Keenline, learnt: Path, plates: Path, tmp_path: Path
+):
+    report, table, parquet = (tmp_path / f"r.{kind}" for kind in ("html", "csv", "parquet"))
+    ran = keenline(
+        "inspect", learnt, plates / "test",
+        "--report", report, "--csv", table, "--parquet", parquet,
+    )  # fmt: skip
+    assert ran.code == 0
+    assert all(str(path) in ran.out for path in (report, table, parquet))
+    page = report.read_text(encoding="utf-8")
+    assert "normal there" in page  # the nearest normal patch of a finding
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    columns = pyarrow.parquet.read_table(parquet).to_pydict()
+    assert columns["score"] == [float(row["score"]) for row in rows]
+
+
+def test_json_and_files_at_once(keenline: Keenline, learnt: Path, plates: Path, tmp_path: Path):
+    report = tmp_path / "r.html"
+    ran = keenline("inspect", learnt, plates / "test", "--report", report, "--json")
+    assert ran.code == 0
+    assert len([json.loads(line) for line in ran.out.splitlines()]) == 8
+    assert report.stat().st_size > 10_000
