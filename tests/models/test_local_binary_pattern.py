@@ -32,7 +32,8 @@ def _codes(grey: NDArray[np.uint8], engine: str) -> NDArray[np.float32]:
 
 
 def _reference(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return np.asarray(local_binary_pattern(grey, P=8, R=1, method="uniform"))[1:-1, 1:-1]
+    codes = local_binary_pattern(grey, P=8, R=1, method="uniform")  # type: ignore[no-untyped-call]
+    return np.asarray(codes)[1:-1, 1:-1]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -59,9 +59,9 @@ def add_cell_features(writer: GraphWriter, image: str, grid: CellGrid) -> str:
 
     Orientation and darkest and brightest spots are taken relative to the cell's own contrast, so
     that neither light nor exposure moves them: on magnetic tiles, whose light differs from part
-    to part, that was worth 4 points of image AUROC; it cost 1 on cookies and 3 on commutators. Patterns are taken at half
-    resolution only, where they see less sensor noise; both resolutions gained nothing and cost
-    three times the time.
+    to part, that was worth 4 points of image AUROC; it cost 1 on cookies and 3 on commutators.
+    Patterns are taken at half resolution only, where they see less sensor noise; taking them at
+    both gained nothing within two points and made the graph take twice as long.
     """
     framed = _mirrored(writer, _grey(writer, image), grid)
     inner = writer.op(
