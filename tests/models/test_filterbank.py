@@ -15,7 +15,8 @@ def _features(image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Features of one grey image, (height, width), -1..1; (channels, height, width) each."""
     planes = np.repeat(image[None, None], 3, axis=1).astype(np.float32)
     found = in_onnxruntime(build_filterbank(), {"image": planes})
-    return {level: np.asarray(maps[0]) for level, maps in found.items()}
+    first: dict[str, NDArray[np.float32]] = {level: maps[0] for level, maps in found.items()}
+    return first
 
 
 def _grating(angle: float, wavelength: float, side: int = 128) -> NDArray[np.float32]:

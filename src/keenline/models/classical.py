@@ -58,7 +58,7 @@ class Classical:
             )
 
     def learn(self, good: LearningSet, *, seed: int, progress: Progress) -> LearntClassical:
-        """Learn; raises TrainingError when there are no parts, or parts smaller than 17 px."""
+        """Learn; raises TrainingError when there are no parts, or parts smaller than 16 px."""
         cells = read_good_cells(good, seed=seed, progress=progress)
         progress("outlier measure", 0, 1)
         learnt = LearntClassical(good, cells, self.outlier, seed)
