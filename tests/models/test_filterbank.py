@@ -15,8 +15,7 @@ def _features(image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Features of one grey image, (height, width), -1..1; (channels, height, width) each."""
     planes = np.repeat(image[None, None], 3, axis=1).astype(np.float32)
     found = in_onnxruntime(build_filterbank(), {"image": planes})
-    first: dict[str, NDArray[np.float32]] = {level: maps[0] for level, maps in found.items()}
-    return first
+    return {level: maps[0] for level, maps in found.items()}
 
 
 def _grating(angle: float, wavelength: float, side: int = 128) -> NDArray[np.float32]:
@@ -24,7 +23,7 @@ def _grating(angle: float, wavelength: float, side: int = 128) -> NDArray[np.flo
     y, x = np.mgrid[:side, :side]
     direction = np.deg2rad(angle)
     phase = (x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / wavelength
-    return (0.4 * np.cos(phase)).astype(np.float32)
+    return np.asarray(0.4 * np.cos(phase), np.float32)
 
 
 def test_every_build_is_the_same() -> None:
