@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -33,6 +33,9 @@ PATCHES = "patches.jpg"
 MANIFEST = "manifest.json"
 
 _LARGEST_MEMBER = 1 << 30  # bytes; a bundle is megabytes, so more than this is an attack or a slip
+
+
+Precision: TypeAlias = Literal["f32", "bf16", "int8"]
 
 
 class _Facts(BaseModel):
@@ -74,7 +77,7 @@ class EngineFacts(_Facts):
     """What runs the graph, and what its verdicts were compared with."""
 
     name: str
-    precision: Literal["f32", "bf16", "int8"]
+    precision: Precision
     compared_with: str
     """Engine and version whose verdicts agreed before the bundle was written."""
     compared_images: int
@@ -165,6 +168,18 @@ def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
     except OSError as error:
         raise _not_written(path, error) from error
     return Bundle(manifest, dict(members), hashlib.sha256(text).hexdigest())
+
+
+def check_writable(path: Path) -> None:
+    """Raise OutputError now rather than after minutes of learning."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        os.unlink(temporary)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    except OSError as error:
+        raise _not_written(path, error) from error
 
 
 def read_bundle(path: Path) -> Bundle:

@@ -61,7 +61,7 @@ def demo(
             trained = fit.train(
                 dataset, bundle, recipe=load_recipe(recipe), seed=seed, progress=progress
             )
-        conclude(trained, terminal)
+        conclude(trained, dataset, terminal)
         terminal.say()
         inspector = Inspector.open(bundle)
         show_evaluated(bundle, inspector, dataset, Files(report=report), terminal)

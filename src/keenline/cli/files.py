@@ -104,7 +104,7 @@ def _facts(bundle: Path, inspector: Inspector, dataset: Dataset | None) -> dict[
         "Stage": manifest.stage,
         "Detector": manifest.detector
         + (f", {manifest.backbone.name}" if manifest.backbone is not None else ""),
-        "Engine": f"{inspector.engine_name}, {manifest.engine.precision}",
+        "Engine": f"{inspector.engine_version}, {manifest.engine.precision}",
         "Learnt from": f"{training.images} good images, sha256 {training.data_sha256[:12]}",
         "Recipe": f"sha256 {manifest.recipe_sha256[:12]}",
     }
@@ -117,14 +117,12 @@ class _Reader:
     """Reads images as they were inspected; remembers the last, which the card shows next."""
 
     def __init__(self, inspector: Inspector) -> None:
-        self._bit_depth = inspector.manifest.framing.bit_depth
+        self._inspector = inspector
         self._last: tuple[Path, Image] | None = None
 
     def image(self, path: Path) -> Image:
-        from keenline.data.reading import read_image
-
         if self._last is None or self._last[0] != path:
-            self._last = path, read_image(path, bit_depth=self._bit_depth)
+            self._last = path, self._inspector.read(path)
         return self._last[1]
 
     def mask(self, path: Path) -> Mask:

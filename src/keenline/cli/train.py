@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,7 @@ from keenline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from keenline.bundle import Bundle
-    from keenline.data.dataset import Dataset
+    from keenline.data.dataset import Dataset, Skipped
     from keenline.training.fit import Trained
 
 
@@ -90,7 +91,7 @@ def train(
         if as_json:
             terminal.emit(_record(trained, dataset))
         else:
-            conclude(trained, terminal)
+            conclude(trained, dataset, terminal)
             terminal.next_step("keenline", "inspect", str(trained.path), "IMAGES")
 
 
@@ -115,7 +116,7 @@ def describe(dataset: Dataset, terminal: Terminal) -> None:
     terminal.say()
 
 
-def conclude(trained: Trained, terminal: Terminal) -> None:
+def conclude(trained: Trained, dataset: Dataset, terminal: Terminal) -> None:
     """Say what was learnt and how far it may be trusted."""
     manifest = trained.bundle.manifest
     held = manifest.training.held_out_parts
@@ -125,14 +126,23 @@ def conclude(trained: Trained, terminal: Terminal) -> None:
         + (f", {held} of them held out" if held else "")
         + f", in {trained.seconds:.1f} s",
     )
-    for note in trained.notes:
-        terminal.fact("note", note)
-    terminal.skipped((str(file.path), file.error.what) for file in trained.skipped)
+    show_news(dataset, trained.notes, trained.skipped, terminal)
     show_threshold(trained.bundle, terminal)
     terminal.fact("engine", f"{manifest.engine.name}, {manifest.engine.precision}")
     size = trained.path.stat().st_size / 1e6
     terminal.fact("bundle", f"{trained.path} ({size:.1f} MB)", "bold")
     terminal.fact("", f"sha256 {trained.bundle.sha256[:12]}")
+
+
+def show_news(
+    dataset: Dataset, notes: Sequence[str], skipped: Sequence[Skipped], terminal: Terminal
+) -> None:
+    """Say what learning found out that reading the folder had not."""
+    for note in notes:
+        if note not in dataset.notes:
+            terminal.fact("note", note)
+    told = {file.path for file in dataset.skipped}
+    terminal.skipped((str(file.path), file.error.what) for file in skipped if file.path not in told)
 
 
 def show_threshold(bundle: Bundle, terminal: Terminal) -> None:
@@ -158,7 +168,7 @@ def _record(trained: Trained, dataset: Dataset) -> dict[str, object]:
         "classes": dataset.classes,
         "duplicates": [[str(s.image) for s in group] for group in dataset.duplicates()],
         "seconds": round(trained.seconds, 3),
-        "notes": [*dataset.notes, *trained.notes],
+        "notes": list(dict.fromkeys((*dataset.notes, *trained.notes))),
         "skipped": [
             {"path": str(path), "problem": error.what, "code": int(error.code)}
             for path, error in skipped.items()

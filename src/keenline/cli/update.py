@@ -10,9 +10,10 @@ import typer
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import BundlePath, Json, require_writable
 from keenline.cli.terminal import Terminal
-from keenline.cli.train import describe, show_threshold
+from keenline.cli.train import describe, show_news, show_threshold
 
 if TYPE_CHECKING:
+    from keenline.data.dataset import Dataset
     from keenline.training.update import Updated
 
 
@@ -39,6 +40,9 @@ def update(
     """
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
+        from keenline.bundle import read_bundle
+
+        read_bundle(bundle)  # a broken bundle is said before the images are read
         require_writable(output or bundle)
         with terminal.waiting(f"reading {good}"):
             from keenline.data.importers import open_dataset
@@ -51,14 +55,12 @@ def update(
         if as_json:
             terminal.emit(_record(updated))
         else:
-            _conclude(updated, terminal)
+            _conclude(updated, dataset, terminal)
 
 
-def _conclude(updated: Updated, terminal: Terminal) -> None:
+def _conclude(updated: Updated, dataset: Dataset, terminal: Terminal) -> None:
     terminal.fact("added", f"{updated.added} good images")
-    for note in updated.notes:
-        terminal.fact("note", note)
-    terminal.skipped((str(file.path), file.error.what) for file in updated.skipped)
+    show_news(dataset, updated.notes, updated.skipped, terminal)
     show_threshold(updated.bundle, terminal)
     terminal.fact("bundle", str(updated.path), "bold")
     terminal.fact("", f"sha256 {updated.bundle.sha256[:12]}")

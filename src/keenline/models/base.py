@@ -39,6 +39,11 @@ class LearningSet:
     """Which pixels of a view are inspected, (height, width); None when all are, or when tiled."""
     fixed_size: bool = True
     """False when parts differ in height and width; then each has exactly one view."""
+    groups: Sequence[int] = ()
+    """Number of the physical part (or lot) that each element shows; empty when each is its own.
+    What is left out, is left out by group."""
+    names: Sequence[str] = ()
+    """What each part is called, for explanations; empty when nobody will ask."""
 
 
 class Learnt(Protocol):
@@ -59,7 +64,8 @@ class Learnt(Protocol):
     def leave_one_out(self) -> NDArray[np.float64]:
         """Score of each learning part as though it had not been learnt from, (parts,).
 
-        An estimate of what a good part scores: it carries no guarantee.
+        NaN where a part was not scored, which a detector may do when there are very many. An
+        estimate of what a good part scores: it carries no guarantee.
         """
 
 

@@ -109,6 +109,11 @@ class LearntClassical:
             "input_size": None if self._cells.grid.size is None else list(self._cells.grid.size),
         }
 
+    @property
+    def members(self) -> Mapping[str, bytes]:
+        """None: everything is in the graph."""
+        return {}
+
     def leave_one_out(self) -> NDArray[np.float64]:
         """Score of each part by a model that has not seen it, (parts,).
 

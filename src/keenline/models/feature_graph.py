@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from keenline.errors import BackboneError, Code
+from keenline.inference.bank import EMBEDDING
 from keenline.models.backbones import Backbone
 from keenline.models.graph_writer import OPSET, GraphWriter
 from keenline.models.projection import Projection
@@ -18,8 +19,9 @@ SCALES = (1.0, 2 / 3, 1 / 3)
 """Sides at which one image is looked at, in one pass: fine cracks show at the first, dents and
 uneven surfaces at the last (docs/decisions/0006-memory-bank.md)."""
 
-EMBEDDING = "embedding_{}"
-"""Name of the output of scale 0, 1, ...: float32, (batch, dimensions, height, width)."""
+
+FED = "fed_"
+"""What the names of the nodes begin with that bring pixels to what the backbone wants."""
 
 
 def raw_features(backbone: Backbone) -> onnx.ModelProto:
@@ -88,10 +90,15 @@ def _levels(
     pixels = writer.op("Cast", "image", to=TensorProto.FLOAT)
     picture = writer.op("Transpose", pixels, perm=[0, 3, 1, 2])
     found = []
+    at_scale = picture
     for number, scale in enumerate(SCALES):
-        at_scale = _at_scale(writer, picture, scale, size, about.multiple_of)
-        scaled = writer.op("Mul", at_scale, writer.constant(_per_channel(about.scale)))
-        fed = writer.op("Add", scaled, writer.constant(_per_channel(about.offset)))
+        # Each scale is made from the one before: the linear filter looks at two pixels a side,
+        # so it blurs enough only for factors down to a half.
+        at_scale = _at_scale(writer, at_scale, picture, scale, size, about.multiple_of)
+        factor = writer.constant(_per_channel(about.scale))
+        scaled = writer.op("Mul", at_scale, factor, name=f"{FED}{number}_scaled")
+        offset = writer.constant(_per_channel(about.offset))
+        fed = writer.op("Add", scaled, offset, name=f"{FED}{number}")
         names = [name for name, _ in backbone.levels]
         outputs = writer.include(model, {about.input: fed}, names, f"s{number}/")
         found.append([_local_mean(writer, output) for output in outputs])
@@ -99,13 +106,15 @@ def _levels(
 
 
 def _at_scale(
-    writer: GraphWriter, picture: str, scale: float, size: tuple[int, int] | None, multiple: int
+    writer: GraphWriter,
+    larger: str,
+    picture: str,
+    scale: float,
+    size: tuple[int, int] | None,
+    multiple: int,
 ) -> str:
     if scale == 1.0:
         return picture
-    if scale < 0.5:  # the linear filter below looks at two pixels a side only, so blur first
-        width = round(1 / scale) | 1
-        picture = _local_mean(writer, picture, width)
     if size is not None:
         sizes = writer.integers(*(scaled_size(n, scale, multiple) for n in size))
     else:
@@ -122,7 +131,7 @@ def _at_scale(
     target = writer.op("Concat", start, sizes, axis=0)
     return writer.op(
         "Resize",
-        picture,
+        larger,
         "",
         "",
         target,
@@ -131,13 +140,12 @@ def _at_scale(
     )
 
 
-def _local_mean(writer: GraphWriter, data: str, width: int = 3) -> str:
-    edge = width // 2
+def _local_mean(writer: GraphWriter, data: str) -> str:
     return writer.op(
         "AveragePool",
         data,
-        kernel_shape=[width, width],
-        pads=[edge] * 4,
+        kernel_shape=[3, 3],
+        pads=[1, 1, 1, 1],
         strides=[1, 1],
         count_include_pad=0,
     )

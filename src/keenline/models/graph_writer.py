@@ -38,7 +38,7 @@ class GraphWriter:
         return self._known[key]
 
     def _own_constant(self, array: NDArray[np.generic], prefix: str) -> str:
-        name = f"{prefix}c{len(self._constants)}"
+        name = f"{prefix}own_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
@@ -51,7 +51,8 @@ class GraphWriter:
         output = name or f"t{len(self._nodes)}"
         # TopK must name its second output even where nobody reads it.
         outputs = [output, f"{output}_places"] if kind == "TopK" else [output]
-        self._nodes.append(helper.make_node(kind, list(inputs), outputs, **attributes))
+        node = helper.make_node(kind, list(inputs), outputs, name=output, **attributes)
+        self._nodes.append(node)
         return output
 
     def convolution(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,12 +9,14 @@ import onnx
 from numpy.typing import NDArray
 
 from keenline.bundle import MEMORY, PATCHES
+from keenline.inference.bank import EMBEDDING, Bank, distances, memory_file
 from keenline.inference.enlarging import enlarge
 from keenline.inference.engines import open_engine
+from keenline.inference.patch_sheet import patch_sheet
+from keenline.inference.scoring import top_mean
 from keenline.models.base import LearningSet, Progress, Views
-from keenline.models.feature_graph import EMBEDDING
-from keenline.models.patches import inspected, patch_sheet
-from keenline.models.search_graph import Bank, distances, full_graph, top_number
+from keenline.models.patches import inspected
+from keenline.models.search_graph import full_graph
 from keenline.types import ScoreMap
 
 LEFT_OUT_AT_MOST = 120
@@ -45,6 +46,8 @@ class LearntBank:
         self._banks = tuple(banks)
         self._origins = origins
         self._precision = precision
+        self._groups = groups_of(good)
+        self._chosen = range(0, len(good.parts), -(-len(good.parts) // LEFT_OUT_AT_MOST))
         self._left_out = self._leave_out_maps(progress)
         self._weights = scale_weights(self._left_out)
         self._graph = self._write()
@@ -65,33 +68,34 @@ class LearntBank:
     @property
     def members(self) -> Mapping[str, bytes]:
         return {
-            MEMORY: memory_file(self._banks, self._weights),
+            MEMORY: memory_file(self._banks, self._weights, self._good.names),
             PATCHES: patch_sheet(self._good.parts, self._origins),
         }
 
     def leave_one_out(self) -> NDArray[np.float64]:
-        """Score of each part with its own patches passed over, at most `LEFT_OUT_AT_MOST` parts.
+        """Score of each part with its group's patches passed over, (parts,).
 
-        The rest of the bank stays as it is, so scores err, if at all, towards higher: patches
+        With more than `LEFT_OUT_AT_MOST` parts every second, third, ... is scored, the others are
+        NaN. The rest of the bank stays as it is, so scores err, if at all, towards higher: patches
         that another part would have given in their place are missing.
         """
-        return np.array([self._score(maps) for maps in self._left_out])
+        scores = np.full(len(self._good.parts), np.nan)
+        scores[self._chosen] = [self._score(maps) for maps in self._left_out]
+        return scores
 
     def _leave_out_maps(self, progress: Progress) -> list[list[list[ScoreMap]]]:
         """For each part, view and scale the map without its own members."""
         graph = self._embeddings.SerializeToString()
         engine = open_engine(graph, name="openvino", precision=self._precision)
-        count = len(self._good.parts)
-        chosen = range(0, count, -(-count // LEFT_OUT_AT_MOST))
         found = []
-        for done, part in enumerate(chosen):
-            progress("leave one out", done, len(chosen))
+        for done, part in enumerate(self._chosen):
+            progress("leave one out", done, len(self._chosen))
             maps = []
             for view in self._good.parts[part]:
                 outputs = engine.run(view[None])
                 maps.append([self._map(outputs, place, part) for place in range(len(self._banks))])
             found.append(maps)
-        progress("leave one out", len(chosen), len(chosen))
+        progress("leave one out", len(self._chosen), len(self._chosen))
         return found
 
     def _map(
@@ -100,11 +104,13 @@ class LearntBank:
         grid = outputs[EMBEDDING.format(place)][0]
         queries = np.ascontiguousarray(grid.reshape(grid.shape[0], -1).T)
         shape = (grid.shape[1], grid.shape[2])
-        scores = distances(self._banks[place], queries, exclude=part).reshape(shape)
+        bank = self._banks[place]
+        own = self._groups[bank.source] == self._groups[part]
+        scores = distances(bank, queries, without=own).reshape(shape)
         return scores * inspected(self._good.roi, 0, shape)
 
     def _score(self, views: Sequence[Sequence[ScoreMap]]) -> float:
-        return max(_top_mean(combined(maps, self._weights)) for maps in views)
+        return max(top_mean(combined(maps, self._weights)) for maps in views)
 
     def _write(self) -> onnx.ModelProto:
         grid = mask = None
@@ -116,6 +122,11 @@ class LearntBank:
         return full_graph(self._embeddings, self._banks, self._weights, mask, grid)
 
 
+def groups_of(good: LearningSet) -> NDArray[np.int64]:
+    """The group of each part, (parts,)."""
+    return np.array(good.groups or range(len(good.parts)), np.int64)
+
+
 def scale_weights(maps: Sequence[Sequence[Sequence[ScoreMap]]]) -> tuple[float, ...]:
     """One factor a scale, so that good parts' scores vary equally at each.
 
@@ -124,7 +135,7 @@ def scale_weights(maps: Sequence[Sequence[Sequence[ScoreMap]]]) -> tuple[float, 
     """
     weights = []
     for place in range(len(maps[0][0])):
-        scores = np.array([max(_top_mean(view[place]) for view in part) for part in maps])
+        scores = np.array([max(top_mean(view[place]) for view in part) for part in maps])
         mean = float(scores.mean()) or 1.0
         squares = float(((scores - mean) ** 2).sum())
         prior = _PRIOR_PARTS * (_PRIOR_SPREAD * mean) ** 2
@@ -139,37 +150,3 @@ def combined(maps: Sequence[ScoreMap], weights: Sequence[float]) -> ScoreMap:
     for scores, weight in zip(maps[1:], weights[1:], strict=True):
         total = total + enlarge(scores, (total.shape[0], total.shape[1])) * np.float32(weight)
     return total
-
-
-def memory_file(banks: Sequence[Bank], weights: Sequence[float]) -> bytes:
-    """The bank as an .npz file, for explaining and updating."""
-    arrays: dict[str, NDArray[np.generic]] = {"weights": np.array(weights)}
-    for place, bank in enumerate(banks):
-        arrays[f"vectors{place}"] = bank.vectors
-        arrays[f"reach{place}"] = bank.reach
-        arrays[f"source{place}"] = bank.source
-        arrays[f"step{place}"] = np.array(bank.step)
-    out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **arrays)  # type: ignore[arg-type]
-    return out.getvalue()
-
-
-def banks_from(memory: bytes) -> tuple[list[Bank], tuple[float, ...]]:
-    """The banks and weights of a bundle."""
-    with np.load(io.BytesIO(memory), allow_pickle=False) as stored:
-        weights = tuple(float(w) for w in stored["weights"])
-        banks = [
-            Bank(
-                stored[f"vectors{place}"],
-                stored[f"reach{place}"],
-                stored[f"source{place}"],
-                float(stored[f"step{place}"]),
-            )
-            for place in range(len(weights))
-        ]
-    return banks, weights
-
-
-def _top_mean(scores: ScoreMap) -> float:
-    number = top_number(scores.size)
-    return float(np.partition(scores, scores.size - number, axis=None)[-number:].mean())

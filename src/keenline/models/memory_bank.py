@@ -16,15 +16,15 @@ import onnx
 from numpy.typing import NDArray
 
 from keenline.errors import Code, TrainingError
+from keenline.inference.bank import EMBEDDING, Bank
 from keenline.inference.engines import open_engine
 from keenline.models.backbones import Backbone
 from keenline.models.base import LearningSet, Progress, Views
 from keenline.models.coreset import greedy_k_center, reach
-from keenline.models.feature_graph import EMBEDDING, SCALES, embedding_graph, raw_features
-from keenline.models.learnt_bank import LearntBank
+from keenline.models.feature_graph import SCALES, embedding_graph, raw_features
+from keenline.models.learnt_bank import LearntBank, groups_of
 from keenline.models.patches import PatchSample, inspected, ways_to_look
 from keenline.models.projection import Projection, StreamingPca
-from keenline.models.search_graph import Bank
 
 DIMENSIONS = 128
 """Components kept at most: 784 queries against 10 000 vectors take a third of the time of 384."""
@@ -73,10 +73,11 @@ class MemoryBank:
             progress("quantise", 0, 1)
             embeddings = self.quantise(embeddings, _spread(good.parts, CALIBRATION_PARTS))
             progress("quantise", 1, 1)
+        groups = groups_of(good)
         banks, origins = [], []
         for scale, sample, projection in zip(SCALES, samples, projections, strict=True):
             progress("choose the bank", len(banks), len(SCALES))
-            bank, origin = self._choose(sample, projection, scale, rng)
+            bank, origin = self._choose(sample, projection, scale, groups, rng)
             banks.append(bank)
             origins.append(origin)
         progress("choose the bank", len(SCALES), len(SCALES))
@@ -132,13 +133,14 @@ class MemoryBank:
         sample: PatchSample,
         projection: Projection,
         scale: float,
+        groups: NDArray[np.int64],
         rng: np.random.Generator,
     ) -> tuple[Bank, NDArray[np.int32]]:
         vectors, origins = projection(sample.vectors), sample.origins
         source = origins[:, 0].astype(np.int64)
         chosen = greedy_k_center(vectors, max(16, round(self.bank_size * scale)), rng)
         members, member_source = vectors[chosen], source[chosen]
-        radius = reach(members, member_source, vectors, source)
+        radius = reach(members, groups[member_source], vectors, groups[source])
         step = float(np.abs(vectors).max()) / 127.0 if self.precision == "int8" else 0.0
         return Bank(members, radius, member_source, step), origins[chosen]
 

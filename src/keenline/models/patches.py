@@ -1,25 +1,15 @@
-"""Patches of good parts: where each is from, a random sample of them, and how they look."""
+"""Patches of good parts: where each is from, a random sample of them, and ways in which they may look."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 
 from keenline.models.base import Views
 from keenline.types import Image, Mask
-
-PATCH_SIDE = 64
-"""Side in working pixels of the picture of a patch: several cells, so that a person sees where."""
-
-SHEET_COLUMNS = 40
-
-_JPEG_QUALITY = 80
-
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -94,40 +84,3 @@ class PatchSample:
     def origins(self) -> NDArray[np.int32]:
         """(patches, 5): part, view, quarter turns, row and column of the centre in 1/65536."""
         return np.concatenate(self._origins)
-
-
-def patch_sheet(parts: Sequence[Views], origins: NDArray[np.int32]) -> bytes:
-    """Pictures of patches, `SHEET_COLUMNS` in a row, as one JPEG."""
-    rows = -(-len(origins) // SHEET_COLUMNS)
-    sheet = np.zeros((rows * PATCH_SIDE, SHEET_COLUMNS * PATCH_SIDE, 3), np.uint8)
-    for number in np.lexsort((origins[:, 1], origins[:, 0])):
-        part, view, turn, down, across = (int(v) for v in origins[number])
-        pixels = np.rot90(parts[part][view], turn)
-        y = int(down / 65536 * pixels.shape[0])
-        x = int(across / 65536 * pixels.shape[1])
-        top, left = divmod(int(number), SHEET_COLUMNS)
-        place = np.s_[
-            top * PATCH_SIDE : (top + 1) * PATCH_SIDE, left * PATCH_SIDE : (left + 1) * PATCH_SIDE
-        ]
-        sheet[place] = cut_square(pixels, x, y, PATCH_SIDE)
-    out = io.BytesIO()
-    PillowImage.fromarray(sheet).save(out, "JPEG", quality=_JPEG_QUALITY)
-    return out.getvalue()
-
-
-def patch_picture(sheet: bytes, number: int) -> Image:
-    """One picture of a sheet, (PATCH_SIDE, PATCH_SIDE, 3)."""
-    top, left = divmod(number, SHEET_COLUMNS)
-    with PillowImage.open(io.BytesIO(sheet)) as picture:
-        box = (left * PATCH_SIDE, top * PATCH_SIDE, (left + 1) * PATCH_SIDE, (top + 1) * PATCH_SIDE)
-        return np.asarray(picture.crop(box).convert("RGB"))
-
-
-def cut_square(pixels: Image, x: int, y: int, side: int) -> Image:
-    """The square around a point; moved inwards at a border, repeated at the edge if too small."""
-    height, width = pixels.shape[:2]
-    left = min(max(0, x - side // 2), max(0, width - side))
-    top = min(max(0, y - side // 2), max(0, height - side))
-    square = pixels[top : top + side, left : left + side]
-    missing = ((0, side - square.shape[0]), (0, side - square.shape[1]), (0, 0))
-    return np.pad(square, missing, mode="edge")

@@ -3,84 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from keenline.inference.bank import INSIDE, Bank
+from keenline.inference.scoring import TOP_FRACTION, top_number
 from keenline.models.feature_graph import EMBEDDING
 from keenline.models.graph_writer import GraphWriter
-
-TOP_FRACTION = 0.01
-"""The score is the mean of this fraction of the map's highest values: steadier than the maximum
-(and measured better on every set tried)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bank:
-    """The patches of good parts at one scale."""
-
-    vectors: NDArray[np.float32]
-    """(members, dimensions)"""
-    reach: NDArray[np.float32]
-    """(members,): how far around each member good patches usually lie."""
-    source: NDArray[np.int64]
-    """(members,): the learning part each came from."""
-    step: float = 0.0
-    """Quantisation step of the embedding, int8; 0 when the search is in float32."""
-
-    def as_computed(self) -> NDArray[np.float32]:
-        """The vectors with the precision that the graph computes with."""
-        if not self.step:
-            return self.vectors
-        codes, steps = self.codes()
-        return codes.astype(np.float32) * steps[:, None]
-
-    def codes(self) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """int8 codes, (members, dimensions), and the step of each member.
-
-        Each member has its own step, so adding members changes none of those already there.
-        """
-        steps = np.maximum(np.abs(self.vectors).max(axis=1), 1e-9) / 127.0
-        codes = np.rint(self.vectors / steps[:, None]).astype(np.int8)
-        return codes, steps.astype(np.float32)
-
-    def offsets(self) -> NDArray[np.float32]:
-        """What is added to the products, (members,): see `squared_distances`."""
-        vectors = self.as_computed()
-        offset: NDArray[np.float32] = 0.5 * (
-            self.reach**2 - np.einsum("ij,ij->i", vectors, vectors)
-        )
-        return offset
-
-
-def distances(
-    bank: Bank, queries: NDArray[np.float32], exclude: int | None = None
-) -> NDArray[np.float32]:
-    """What the graph computes, for queries (any number, dimensions): sqrt(max(0, power distance)).
-
-    The power distance of q to the bank is min over members of |q - b|^2 - reach(b)^2, as in a
-    power diagram (Aurenhammer 1987): a patch is compared with the member whose usual
-    surroundings it lies in or nearest to, rather than with the nearest member alone. It costs
-    nothing, being part of the bias. `exclude`: a learning part whose members are passed over.
-    """
-    if bank.step:
-        codes = np.clip(np.rint(queries / bank.step), -128, 127)
-        queries = (codes * bank.step).astype(np.float32)
-    products = queries @ bank.as_computed().T + bank.offsets()
-    if exclude is not None:
-        products[:, bank.source == exclude] = -np.inf
-    nearest = products.max(axis=1)
-    squared = np.einsum("ij,ij->i", queries, queries) - 2.0 * nearest
-    out: NDArray[np.float32] = np.sqrt(np.maximum(squared, 0.0))
-    return out
-
-
-def nearest_member(bank: Bank, query: NDArray[np.float32]) -> int:
-    """Place of the member that a query (dimensions,) is compared with."""
-    return int((bank.as_computed() @ query + bank.offsets()).argmax())
 
 
 def full_graph(
@@ -97,7 +29,7 @@ def full_graph(
     """
     writer = GraphWriter()
     names = [EMBEDDING.format(i) for i in range(len(banks))]
-    found = writer.include(embeddings, {"image": "image"}, names, "")
+    found = writer.include(embeddings, {"image": "image"}, names, INSIDE)
     maps = [
         _distance_map(writer, tensor, bank, weight)
         for tensor, bank, weight in zip(found, banks, weights, strict=True)
@@ -171,8 +103,3 @@ def _top_mean(writer: GraphWriter, scores: str, cells: int | None) -> str:
         number = writer.op("Cast", writer.op("Ceil", share), to=TensorProto.INT64)
     highest = writer.op("TopK", flat, number, axis=1, largest=1, sorted=0)
     return writer.op("ReduceMean", highest, axes=[1], keepdims=1)
-
-
-def top_number(cells: int) -> int:
-    """How many of a map's cells the score is the mean of."""
-    return max(1, int(np.ceil(np.float32(cells) * np.float32(TOP_FRACTION))))

@@ -1,0 +1,95 @@
+"""The one list of detectors: turns a recipe into what learns the part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keenline.bundle import BackboneFacts, Precision
+from keenline.errors import Code, TrainingError
+from keenline.models.backbones import Backbone, open_backbone
+from keenline.models.base import Detector
+from keenline.recipe import Recipe
+
+AUTO_SIDE = 384
+"""Side in pixels of the square of equal area to which larger images are brought by default."""
+
+
+class Chosen:
+    """A detector with what the rest of training must know about it."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        precision: Precision,
+        multiple: int,
+        backbone: BackboneFacts | None = None,
+    ) -> None:
+        self.detector = detector
+        self.precision = precision
+        self.multiple = multiple
+        """Width and height of a view are multiples of this."""
+        self.backbone = backbone
+
+
+def choose_detector(recipe: Recipe) -> Chosen:
+    """Raises TrainingError (unknown, or a precision it cannot have) or BackboneError."""
+    name = recipe.detector.name
+    if name not in DETECTORS:
+        raise TrainingError(
+            Code.DETECTOR_UNKNOWN,
+            "There is no such detector",
+            expected=" or ".join(DETECTORS),
+            got=name,
+        )
+    return DETECTORS[name](recipe)
+
+
+def _memory_bank(recipe: Recipe) -> Chosen:
+    from keenline.models.memory_bank import MemoryBank
+    from keenline.training.quantize import quantise
+
+    settings = recipe.detector
+    backbone = open_backbone(settings.backbone)
+    precision: Precision = "int8" if settings.precision == "auto" else settings.precision
+    detector = MemoryBank(
+        backbone,
+        bank_size=settings.bank_size,
+        brightness=recipe.augment.brightness,
+        rotations=recipe.augment.rotations,
+        precision=precision,
+        quantise=quantise if precision == "int8" else None,
+    )
+    return Chosen(detector, precision, backbone.description.multiple_of, _facts(backbone))
+
+
+def _classical(recipe: Recipe) -> Chosen:
+    from keenline.models.classical import Classical
+
+    precision = recipe.detector.precision
+    if precision not in ("auto", "f32"):
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "The classical detector computes in f32 only",
+            where="precision",
+            expected="auto or f32",
+            got=precision,
+            next="it compares neighbouring grey levels, which coarser numbers would make equal",
+        )
+    return Chosen(Classical(), "f32", 16)
+
+
+DETECTORS: dict[str, Callable[[Recipe], Chosen]] = {
+    "memory_bank": _memory_bank,
+    "classical": _classical,
+}
+
+
+def _facts(backbone: Backbone) -> BackboneFacts:
+    about = backbone.description
+    return BackboneFacts(
+        name=backbone.name,
+        network=about.network,
+        source=about.source,
+        licence=about.licence,
+        sha256=backbone.sha256,
+    )

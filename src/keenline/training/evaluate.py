@@ -1,0 +1,64 @@
+"""An inspector and labelled images turned into an evaluation."""
+
+from __future__ import annotations
+
+from keenline.data.dataset import Dataset
+from keenline.data.reading import read_mask
+from keenline.errors import Code, DatasetError, ImageError
+from keenline.evaluation.metrics import PixelMetrics
+from keenline.evaluation.summary import Evaluation, summarise
+from keenline.inference.inspector import Inspector
+from keenline.models.base import Progress, silent
+from keenline.types import Inspection, Mask, Sample
+
+import numpy as np
+
+
+def evaluate(
+    inspector: Inspector, dataset: Dataset, progress: Progress = silent
+) -> tuple[Evaluation, list[tuple[Sample, Inspection]]]:
+    """Inspect every test sample and summarise.
+
+    Of a layout with a training split, that split is left out; else all samples are used. Raises
+    DatasetError when nothing is left.
+    """
+    samples = [sample for sample in dataset.samples if sample.split != "train"]
+    if not samples:
+        raise DatasetError(
+            Code.DATASET_EMPTY,
+            "There is nothing to evaluate",
+            where=dataset.root,
+            expected="images outside train/",
+            got=f"{len(dataset.samples)} images, all in train/",
+        )
+    pixels = PixelMetrics()
+    inspected = []
+    for done, sample in enumerate(samples):
+        progress("inspect", done, len(samples))
+        inspection = inspector.inspect(sample.image)
+        inspected.append((sample, inspection))
+        if inspection.prediction is not None:
+            mask = _truth(sample, inspection.size)
+            if mask is not None:
+                pixels.add(inspection.prediction.map, mask)
+    progress("inspect", len(samples), len(samples))
+    evaluation = summarise(
+        [(sample.label, inspection) for sample, inspection in inspected],
+        threshold=inspector.threshold,
+        statement=inspector.manifest.threshold.statement,
+        pixels=pixels if pixels.regions else None,
+    )
+    return evaluation, inspected
+
+
+def _truth(sample: Sample, size: tuple[int, int]) -> Mask | None:
+    """The defective pixels; None where they are not known."""
+    if sample.is_good:
+        return np.zeros((size[1], size[0]), bool)
+    if sample.mask is None:
+        return None
+    try:
+        return read_mask(sample.mask, size)
+    except ImageError:
+        # The importer has read this mask; should it be gone since, its image counts as a whole.
+        return None

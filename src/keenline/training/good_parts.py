@@ -1,0 +1,143 @@
+"""Good samples turned into what a detector learns from: read once, framed, kept where they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from keenline.data.dataset import Skipped
+from keenline.data.reading import read_image
+from keenline.errors import Code, DatasetError, ImageError
+from keenline.inference.framing import Framing
+from keenline.inference.region_of_interest import roi_mask
+from keenline.models.base import LearningSet, Progress, Views
+from keenline.recipe import InspectSettings
+from keenline.types import Mask, Sample
+
+KEPT_BYTES = 768 * 1024 * 1024
+"""Views kept in memory while learning; what does not fit is read again when it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSamples:
+    """Samples that could be read, in order, and those that could not."""
+
+    samples: tuple[Sample, ...]
+    views: Sequence[Views]
+    skipped: tuple[Skipped, ...]
+
+    def only(self, wanted: Sequence[Sample]) -> ReadSamples:
+        """The same for some of the samples, without reading anything again."""
+        paths = {sample.image for sample in wanted}
+        places = [i for i, sample in enumerate(self.samples) if sample.image in paths]
+        samples = tuple(self.samples[i] for i in places)
+        return ReadSamples(samples, _Chosen(self.views, places), self.skipped)
+
+
+def read_samples(
+    samples: Sequence[Sample], framing: Framing, progress: Progress
+) -> ReadSamples:
+    """Read every sample once, so that a broken file is known before anything is learnt."""
+    usable, skipped, kept = [], [], []
+    room = KEPT_BYTES
+    for done, sample in enumerate(samples):
+        progress("read good images", done, len(samples))
+        try:
+            views = _views(sample, framing)
+        except ImageError as error:
+            skipped.append(Skipped(sample.image, error))
+            continue
+        usable.append(sample)
+        room -= views.nbytes
+        kept.append(views if room >= 0 else None)
+    progress("read good images", len(samples), len(samples))
+    return ReadSamples(tuple(usable), _Kept(usable, kept, framing), tuple(skipped))
+
+
+def learning_set(
+    read: ReadSamples, groups: Sequence[int], framing: Framing, inspect: InspectSettings
+) -> LearningSet:
+    """The contract's form; raises DatasetError when nothing could be read."""
+    if not read.samples:
+        raise DatasetError(
+            Code.DATASET_NO_GOOD,
+            "None of the good images can be read",
+            expected="at least two readable good images",
+            got=f"{len(read.skipped)} files, each with a fault",
+            next="look at the list of skipped files",
+        )
+    facts = framing.facts
+    roi = None
+    if facts.fixed_size and facts.tile is None:
+        height, width = read.views[0].shape[1:3]
+        roi = _working_roi(roi_mask(inspect, facts.width, facts.height), width, height)
+    names = [sample.image.name for sample in read.samples]
+    return LearningSet(
+        parts=read.views,
+        roi=roi,
+        fixed_size=facts.fixed_size or facts.tile is not None,
+        groups=groups,
+        names=names,
+    )
+
+
+class _Kept(Sequence[Views]):
+    """Views by number, from memory or from their file."""
+
+    def __init__(
+        self, samples: Sequence[Sample], kept: Sequence[Views | None], framing: Framing
+    ) -> None:
+        self._samples = samples
+        self._kept = kept
+        self._framing = framing
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, number: int) -> Views: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Views]: ...
+    def __getitem__(self, number: int | slice) -> Views | list[Views]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(len(self))[number]]
+        views = self._kept[number]
+        return _views(self._samples[number], self._framing) if views is None else views
+
+
+class _Chosen(Sequence[Views]):
+    """Some elements of a sequence of views, none of them read before it is asked for."""
+
+    def __init__(self, whole: Sequence[Views], places: Sequence[int]) -> None:
+        self._whole = whole
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, number: int) -> Views: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Views]: ...
+    def __getitem__(self, number: int | slice) -> Views | list[Views]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(len(self))[number]]
+        return self._whole[self._places[number]]
+
+
+def _views(sample: Sample, framing: Framing) -> Views:
+    image = read_image(sample.image, bit_depth=framing.facts.bit_depth)
+    return framing.frame(image).views
+
+
+def _working_roi(roi: Mask | None, width: int, height: int) -> Mask | None:
+    if roi is None:
+        return None
+    picture = PillowImage.fromarray(roi.astype(np.uint8) * 255)
+    small: NDArray[np.uint8] = np.asarray(picture.resize((width, height)))
+    return small > 127

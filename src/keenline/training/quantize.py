@@ -1,0 +1,72 @@
+"""A float32 embedding graph turned into int8 with the ranges that the learning images show."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from keenline.inference.bank import EMBEDDING
+from keenline.models.base import Views
+from keenline.models.feature_graph import FED
+
+_QUANTISED = ("Conv", "Add", "AveragePool", "MaxPool", "Clip", "Relu", "Concat", "Pad")
+"""Operators between convolutions too, so that a chain stays in int8 from end to end."""
+
+
+def quantise(model: onnx.ModelProto, views: Sequence[Views]) -> onnx.ModelProto:
+    """Quantise weights (a step for each output channel) and activations (a step a tensor).
+
+    views: images as the graph will see them, from which the ranges of activations are taken.
+    Static quantisation in the QDQ form, which both engines fuse into int8 kernels. The bringing
+    of pixels to the backbone's range and the last addition stay in float32: they cost nothing,
+    and rounding there would be seen by every patch.
+    """
+    kept = [n.name for n in model.graph.node if n.name.startswith((FED, EMBEDDING.format("")))]
+    # ONNX Runtime logs advice about its own preprocessing through the root logger.
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with tempfile.TemporaryDirectory(prefix="keenline-") as folder:
+            before, after = Path(folder) / "f32.onnx", Path(folder) / "int8.onnx"
+            onnx.save(model, before)
+            quantize_static(
+                before,
+                after,
+                _Views(model.graph.input[0].name, views),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+                op_types_to_quantize=list(_QUANTISED),
+                nodes_to_exclude=kept,
+            )
+            return onnx.load(after)
+    finally:
+        root.setLevel(level)
+
+
+class _Views(CalibrationDataReader):  # type: ignore[misc]
+    """Views one at a time, as ONNX Runtime asks for them."""
+
+    def __init__(self, name: str, views: Sequence[Views]) -> None:
+        self._name = name
+        self._views: Iterator[NDArray[np.uint8]] = (v[None] for part in views for v in part)
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        view = next(self._views, None)
+        return None if view is None else {self._name: view}
