@@ -40,14 +40,16 @@ def render_part(
     *,
     defects: Sequence[DefectKind] = (),
     size: tuple[int, int] = SIZE,
+    looseness: float = 1.0,
 ) -> tuple[Image, Mask]:
     """Render one photo and the mask of its defects, both of `size` (width, height) in pixels.
 
     Defects lie on the face, clear of the holes; their sizes are those of `DefectKind` and scale
     with `size`. The mask holds the pixels that a defect visibly changes. The same state of `rng`
-    gives the same photo.
+    gives the same photo. `looseness` 0 renders every part in the same position, as a fixture would
+    hold it; 1 moves it by up to 4 px and 1.5 degrees.
     """
-    plate = placed(rng, size)
+    plate = placed(rng, size, looseness)
     flaws = [flaw(kind, rng, plate) for kind in defects]
     height = plate.height + sum((each.height for each in flaws), np.float32(0))
     face = _face(rng, plate, height)

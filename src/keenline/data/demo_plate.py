@@ -55,11 +55,14 @@ class Plate:
         return brushed + on_boss * (_turned(rng, radius, angle) - brushed)
 
 
-def placed(rng: np.random.Generator, size: tuple[int, int]) -> Plate:
-    """Lay the plate on the belt: moved by up to 4 px, turned by up to 1.5 degrees."""
+def placed(rng: np.random.Generator, size: tuple[int, int], looseness: float = 1.0) -> Plate:
+    """Lay the plate on the belt: moved by up to 4 px, turned by up to 1.5 degrees.
+
+    `looseness` multiplies both: 0 for a part that a fixture holds.
+    """
     scale = min(size[0] / DESIGN[0], size[1] / DESIGN[1])
-    angle = np.deg2rad(rng.uniform(-1.5, 1.5))
-    dx, dy = rng.uniform(-4, 4, 2)
+    angle = looseness * np.deg2rad(rng.uniform(-1.5, 1.5))
+    dx, dy = looseness * rng.uniform(-4, 4, 2)
     y, x = np.mgrid[: size[1], : size[0]].astype(np.float32)
     x = (x - np.float32(size[0] / 2 + dx * scale)) / np.float32(scale)
     y = (y - np.float32(size[1] / 2 + dy * scale)) / np.float32(scale)

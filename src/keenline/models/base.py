@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from keenline.bundle import Precision
 from keenline.types import Mask
 
 Views: TypeAlias = NDArray[np.uint8]
@@ -51,7 +52,11 @@ class Learnt(Protocol):
 
     @property
     def graph(self) -> onnx.ModelProto:
-        """The graph in float32."""
+        """The graph to deploy."""
+
+    @property
+    def precision(self) -> Precision:
+        """What an engine must compute it with."""
 
     @property
     def facts(self) -> Mapping[str, object]:

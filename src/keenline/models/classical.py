@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from keenline.bundle import Precision
 from keenline.errors import Code, TrainingError
 from keenline.models.base import LearningSet, Progress
 from keenline.models.cell_features import add_cell_features, feature_names
@@ -108,6 +109,11 @@ class LearntClassical:
             "components": self._fitted.standardising.components,
             "input_size": None if self._cells.grid.size is None else list(self._cells.grid.size),
         }
+
+    @property
+    def precision(self) -> Precision:
+        """float32 always: neighbouring grey levels are compared, coarser numbers make them equal."""
+        return "f32"
 
     @property
     def members(self) -> Mapping[str, bytes]:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from keenline.bundle import MEMORY, PATCHES
+from keenline.bundle import MEMORY, PATCHES, Precision
 from keenline.inference.bank import EMBEDDING, Bank, distances, memory_file
 from keenline.inference.enlarging import enlarge
 from keenline.inference.engines import open_engine
@@ -38,14 +38,14 @@ class LearntBank:
         embeddings: onnx.ModelProto,
         banks: Sequence[Bank],
         origins: NDArray[np.int32],
-        precision: str,
+        precision: Precision,
         progress: Progress,
     ) -> None:
         self._good = good
         self._embeddings = embeddings
         self._banks = tuple(banks)
         self._origins = origins
-        self._precision = precision
+        self._precision: Precision = precision
         self._groups = groups_of(good)
         self._chosen = range(0, len(good.parts), -(-len(good.parts) // LEFT_OUT_AT_MOST))
         self._left_out = self._leave_out_maps(progress)
@@ -55,6 +55,10 @@ class LearntBank:
     @property
     def graph(self) -> onnx.ModelProto:
         return self._graph
+
+    @property
+    def precision(self) -> Precision:
+        return self._precision
 
     @property
     def facts(self) -> Mapping[str, object]:

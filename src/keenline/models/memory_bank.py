@@ -15,12 +15,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from keenline.bundle import Precision
 from keenline.errors import Code, TrainingError
 from keenline.inference.bank import EMBEDDING, Bank
 from keenline.inference.engines import open_engine
 from keenline.models.backbones import Backbone
 from keenline.models.base import LearningSet, Progress, Views
 from keenline.models.coreset import greedy_k_center, reach
+from keenline.models.faithfulness import FAITHFUL, faithfulness
 from keenline.models.feature_graph import SCALES, embedding_graph, raw_features
 from keenline.models.learnt_bank import LearntBank, groups_of
 from keenline.models.patches import PatchSample, inspected, ways_to_look
@@ -50,10 +52,12 @@ class MemoryBank:
     """How much darker and brighter good parts may look, as a fraction."""
     rotations: tuple[int, ...] = ()
     """Degrees by which good parts may lie turned: 90, 180, 270."""
-    precision: str = "f32"
+    precision: Precision = "f32"
     """What the engine computes with: f32, bf16 or int8."""
     quantise: Quantise | None = None
     """Needed for int8."""
+    fall_back: bool = False
+    """Whether float32 may take the place of an int8 that changes what the features say."""
 
     def learn(self, good: LearningSet, *, seed: int, progress: Progress) -> LearntBank:
         """Learn; raises TrainingError with fewer than two parts or nothing inside the ROI."""
@@ -69,15 +73,16 @@ class MemoryBank:
         samples, components = self._look(good, rng, progress)
         projections = [pca.projection(DIMENSIONS) for pca in components]
         embeddings = embedding_graph(self.backbone, projections, fixed_size(good))
+        precision: Precision = self.precision
         if self.quantise is not None:
             progress("quantise", 0, 1)
-            embeddings = self.quantise(embeddings, _spread(good.parts, CALIBRATION_PARTS))
+            embeddings, precision = self._quantised(self.quantise, embeddings, good)
             progress("quantise", 1, 1)
         groups = groups_of(good)
         banks, origins = [], []
         for scale, sample, projection in zip(SCALES, samples, projections, strict=True):
             progress("choose the bank", len(banks), len(SCALES))
-            bank, origin = self._choose(sample, projection, scale, groups, rng)
+            bank, origin = self._choose(sample, projection, scale, precision, groups, rng)
             banks.append(bank)
             origins.append(origin)
         progress("choose the bank", len(SCALES), len(SCALES))
@@ -86,8 +91,28 @@ class MemoryBank:
             embeddings=embeddings,
             banks=banks,
             origins=origins[0],
-            precision=self.precision,
+            precision=precision,
             progress=progress,
+        )
+
+    def _quantised(
+        self, quantise: Quantise, exact: onnx.ModelProto, good: LearningSet
+    ) -> tuple[onnx.ModelProto, Precision]:
+        """The graph in int8, or in float32 where int8 would not say the same."""
+        parts = _spread(good.parts, CALIBRATION_PARTS)
+        rounded = quantise(exact, parts)
+        kept = faithfulness(exact, rounded, parts[:8])
+        if kept >= FAITHFUL:
+            return rounded, "int8"
+        if self.fall_back:
+            return exact, "f32"
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "This backbone does not survive rounding to int8",
+            where=f"backbone {self.backbone.name}, precision int8",
+            expected=f"at least {FAITHFUL:.0%} of the variance of its features kept",
+            got=f"{max(kept, 0.0):.0%}",
+            next="use --precision auto or f32",
         )
 
     def _look(
@@ -133,6 +158,7 @@ class MemoryBank:
         sample: PatchSample,
         projection: Projection,
         scale: float,
+        precision: Precision,
         groups: NDArray[np.int64],
         rng: np.random.Generator,
     ) -> tuple[Bank, NDArray[np.int32]]:
@@ -141,7 +167,7 @@ class MemoryBank:
         chosen = greedy_k_center(vectors, max(16, round(self.bank_size * scale)), rng)
         members, member_source = vectors[chosen], source[chosen]
         radius = reach(members, groups[member_source], vectors, groups[source])
-        step = float(np.abs(vectors).max()) / 127.0 if self.precision == "int8" else 0.0
+        step = float(np.abs(vectors).max()) / 127.0 if precision == "int8" else 0.0
         return Bank(members, radius, member_source, step), origins[chosen]
 
 

@@ -20,12 +20,10 @@ class Chosen:
     def __init__(
         self,
         detector: Detector,
-        precision: Precision,
         multiple: int,
         backbone: BackboneFacts | None = None,
     ) -> None:
         self.detector = detector
-        self.precision = precision
         self.multiple = multiple
         """Width and height of a view are multiples of this."""
         self.backbone = backbone
@@ -58,8 +56,9 @@ def _memory_bank(recipe: Recipe) -> Chosen:
         rotations=recipe.augment.rotations,
         precision=precision,
         quantise=quantise if precision == "int8" else None,
+        fall_back=settings.precision == "auto",
     )
-    return Chosen(detector, precision, backbone.description.multiple_of, _facts(backbone))
+    return Chosen(detector, backbone.description.multiple_of, _facts(backbone))
 
 
 def _classical(recipe: Recipe) -> Chosen:
@@ -75,7 +74,7 @@ def _classical(recipe: Recipe) -> Chosen:
             got=precision,
             next="it compares neighbouring grey levels, which coarser numbers would make equal",
         )
-    return Chosen(Classical(), "f32", 16)
+    return Chosen(Classical(), 16)
 
 
 DETECTORS: dict[str, Callable[[Recipe], Chosen]] = {

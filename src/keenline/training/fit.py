@@ -76,7 +76,7 @@ def train(
     )
     calibration = calibrate(
         learnt,
-        precision=chosen.precision,
+        precision=learnt.precision,
         recipe=recipe,
         framing=framing,
         samples=held_out or learn,
@@ -188,7 +188,7 @@ def _manifest(
         threshold=calibration.threshold,
         engine=EngineFacts(
             name=recipe.detector.engine,
-            precision=chosen.precision,
+            precision=learnt.precision,
             compared_with=calibration.compared_with,
             compared_images=calibration.compared_images,
             largest_score_difference=calibration.largest_difference,

@@ -33,7 +33,7 @@ LAYOUTS = (
 """In the order they are tried; the first that recognises the folder reads it."""
 
 
-def open_dataset(root: Path, *, part_pattern: str | None = None) -> Dataset:
+def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Dataset:
     """Read the folder `root` by the first of `LAYOUTS` that recognises it.
 
     `part_pattern` is a regular expression with a group named `part`, searched in each image's
@@ -44,7 +44,7 @@ def open_dataset(root: Path, *, part_pattern: str | None = None) -> Dataset:
     Raises DatasetError: DATASET_MISSING, DATASET_EMPTY, DATASET_LAYOUT when no layout fits,
     DATASET_NO_GOOD when none of the images is good, DATASET_PART_PATTERN.
     """
-    files = listing(root)
+    files = listing(Path(root))
     for layout in LAYOUTS:
         draft = layout.read(files)
         if draft is not None:
