@@ -22,6 +22,8 @@ from keenline.data.demo_defects import DefectKind
 from keenline.data.demo_part import render_part
 
 SIZE = (128, 96)
+SMALL = ("--size", 96, "--precision", "f32")
+"""Options with which a part is learnt quickly."""
 SOURCE = Path(__file__).parents[2] / "src"
 
 
@@ -109,7 +111,7 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def learnt(keenline: Keenline, plates: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle learnt from `plates`; tests must not change it."""
     bundle = tmp_path_factory.mktemp("bundle") / "plate.keen"
-    ran = keenline("train", plates, "-o", bundle, "--size", 96)
+    ran = keenline("train", plates, "-o", bundle, *SMALL)
     assert ran.code == 0, ran.err
     return bundle
 

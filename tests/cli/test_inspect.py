@@ -40,7 +40,9 @@ def test_a_pixel_size_in_the_recipe_gives_mm(keenline: Keenline, plates: Path, t
     recipe = tmp_path / "r.toml"
     recipe.write_text("[image]\nsize = 96\npixel_size_mm = 0.5\n")
     bundle = tmp_path / "p.keen"
-    assert keenline("train", plates, "-o", bundle, "--recipe", recipe).code == 0
+    assert (
+        keenline("train", plates, "-o", bundle, "--recipe", recipe, "--precision", "f32").code == 0
+    )
     out = keenline("inspect", bundle, plates / "test/stain", "--json").out
     regions = [region for line in out.splitlines() for region in json.loads(line)["regions"]]
     assert regions

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Keenline, environment, program, write_part
+from tests.cli.conftest import SMALL, Keenline, environment, program, write_part
 
 ESCAPE = "\x1b"
 
@@ -59,7 +59,7 @@ def test_colours_on_a_terminal_unless_they_are_not_wanted(learnt: Path, plates: 
 
 
 def test_bars_on_a_terminal_and_words_within_its_width(plates: Path, tmp_path: Path):
-    code, sent = in_terminal("train", plates, "-o", tmp_path / "a.keen", "--size", 96)
+    code, sent = in_terminal("train", plates, "-o", tmp_path / "a.keen", *SMALL)
     assert code == 0
     assert "━" in sent
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)
@@ -76,15 +76,24 @@ def test_an_error_is_readable_in_a_pipe(keenline_process: Keenline, tmp_path: Pa
     assert ESCAPE not in ran.err
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many good photos that learning takes a while."""
+    folder = tmp_path_factory.mktemp("many") / "good"
+    for seed in range(60):
+        write_part(folder / f"{seed}.png", seed)
+    return folder
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("after", [0.0, 0.3, 1.0])
-def test_stopping_leaves_no_unfinished_file(tmp_path: Path, stop: signal.Signals, after: float):
-    for seed in range(60):
-        write_part(tmp_path / f"good/{seed}.png", seed)
+def test_stopping_leaves_no_unfinished_file(
+    many: Path, tmp_path: Path, stop: signal.Signals, after: float
+):
     output = tmp_path / "out"
     output.mkdir()
     process = subprocess.Popen(
-        program("train", tmp_path / "good", "-o", output / "a.keen", "--size", 512),
+        program("train", many, "-o", output / "a.keen", "--size", 512),
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,11 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Keenline
+from tests.cli.conftest import SMALL, Keenline
 
 from keenline.bundle import read_bundle
-
-SMALL = ("--size", "96")
 
 
 def test_it_says_what_it_found_what_it_learnt_and_what_to_do_next(
@@ -60,7 +58,7 @@ def test_what_is_said_is_what_is_recorded(keenline: Keenline, plates: Path, tmp_
     output = tmp_path / "p.keen"
     recipe = tmp_path / "r.toml"
     recipe.write_text('part = "lid"\n[image]\npixel_size_mm = 0.2\nsize = 64\n')
-    said = ("--recipe", recipe, *SMALL, "--engine", "onnxruntime", "--precision", "f32")
+    said = ("--recipe", recipe, *SMALL, "--engine", "onnxruntime")
     assert keenline("train", plates, "-o", output, *said).code == 0
     manifest = read_bundle(output).manifest
     assert manifest.recipe.part == "lid"
