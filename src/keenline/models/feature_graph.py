@@ -31,8 +31,7 @@ def raw_features(backbone: Backbone) -> onnx.ModelProto:
     channels = sum(level.channels for _, level in backbone.levels)
     for number, levels in enumerate(_levels(writer, backbone, None)):
         grid = [levels[0], *(_enlarged(writer, backbone, i, t) for i, t in _coarser(levels))]
-        name = EMBEDDING.format(number)
-        joined = writer.op("Concat", *grid, axis=1, name=name) if len(grid) > 1 else grid[0]
+        joined = writer.op("Concat", *grid, axis=1, name=EMBEDDING.format(number))
         outputs[joined] = ("batch", channels, f"h{number}", f"w{number}")
     return writer.model("raw_features", {"image": _image_input(None)}, outputs)
 
