@@ -37,7 +37,8 @@ class OpenVinoEngine:
                 got=str(error).strip().splitlines()[-1],
                 next="try --engine onnxruntime",
             ) from error
-        self._names = [next(iter(output.names)) for output in compiled.outputs]
+        # One output may go by several names, of which only one is the graph's own.
+        self._names = [tuple(output.names) for output in compiled.outputs]
         self._request = compiled.create_infer_request()
 
     def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
@@ -50,5 +51,5 @@ class OpenVinoEngine:
                 "OpenVINO could not run the graph",
                 got=str(error).strip().splitlines()[-1],
             ) from error
-        outputs = {name: results[place] for place, name in enumerate(self._names)}
+        outputs = {name: results[at] for at, names in enumerate(self._names) for name in names}
         return finite(outputs, self.version)
