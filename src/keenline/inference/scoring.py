@@ -82,7 +82,7 @@ def top_number(cells: int) -> int:
     return max(1, int(np.ceil(np.float32(cells) * np.float32(TOP_FRACTION))))
 
 
-def top_mean(scores: NDArray[np.float32]) -> float:
+def top_mean(scores: NDArray[np.float32] | NDArray[np.float64]) -> float:
     """Mean of the highest values of an array of any shape; 0 when it is empty."""
     if not scores.size:
         return 0.0
