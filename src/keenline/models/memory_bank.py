@@ -61,12 +61,12 @@ class MemoryBank:
 
     def learn(self, good: LearningSet, *, seed: int, progress: Progress) -> LearntBank:
         """Learn; raises TrainingError with fewer than two parts or nothing inside the ROI."""
-        if len(good.parts) < 2:
+        if len(np.unique(groups_of(good))) < 2:
             raise TrainingError(
                 Code.TOO_FEW_IMAGES,
                 "One part shows no variation to learn from",
                 expected="at least 2 good parts; 20 are a start, 118 give a guaranteed threshold",
-                got=len(good.parts),
+                got=f"{len(good.parts)} images of {len(np.unique(groups_of(good)))} part",
                 next="photograph more good parts",
             )
         rng = np.random.default_rng(seed)
