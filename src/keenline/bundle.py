@@ -10,11 +10,12 @@ import errno
 import hashlib
 import json
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -34,6 +35,18 @@ MANIFEST = "manifest.json"
 
 _LARGEST_MEMBER = 1 << 30  # bytes; a bundle is megabytes, so more than this is an attack or a slip
 
+
+# What zipfile raises for damage: RuntimeError where a bit says that an entry is encrypted,
+# ValueError for names and offsets that cannot be.
+_UNZIPPING_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
 
 Precision: TypeAlias = Literal["f32", "bf16", "int8"]
 
@@ -161,10 +174,9 @@ def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        finally:
+            # Gone already where it took the old file's place.
+            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise _not_written(path, error) from error
     return Bundle(manifest, dict(members), hashlib.sha256(text).hexdigest())
@@ -175,7 +187,7 @@ def check_writable(path: Path) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
-        os.unlink(temporary)
+        Path(temporary).unlink()
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
     except OSError as error:
@@ -195,12 +207,13 @@ def read_bundle(path: Path) -> Bundle:
             sums = stored["members"]
             assert isinstance(sums, dict)
             members = {name: _member(archive, name) for name in sums}
-            extra = sorted(set(archive.namelist()) - set(sums) - {MANIFEST})
+            listed = Counter([MANIFEST, *sums])
+            extra = sorted(Counter(archive.namelist()) - listed)
     except FileNotFoundError as error:
         raise BundleError(
             Code.BUNDLE_MISSING, "There is no such bundle", where=path, next="check the path"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except _UNZIPPING_FAULTS as error:
         raise _broken(path, error) from error
     except OSError as error:
         raise BundleError(
@@ -241,15 +254,18 @@ def _write_zip(file: object, text: bytes, members: Mapping[str, bytes]) -> None:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > _LARGEST_MEMBER:
+    entry = archive.getinfo(name)
+    if entry.file_size > _LARGEST_MEMBER:
         raise zipfile.BadZipFile(f"{name} claims to be larger than {_LARGEST_MEMBER} bytes")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile(f"{name} is compressed in a way that bundles never are")
     return archive.read(name)
 
 
 def _stored_manifest(path: Path, text: bytes) -> dict[str, object]:
     try:
         stored = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _manifest_fault(path, str(error)) from error
     if not isinstance(stored, dict) or not isinstance(stored.get("schema_version"), int):
         raise _manifest_fault(path, "no schema_version")
@@ -262,8 +278,9 @@ def _stored_manifest(path: Path, text: bytes) -> dict[str, object]:
             got=f"schema {stored['schema_version']}, Keenline {stored.get('keenline', '?')}",
             next="update Keenline on this machine",
         )
-    if not isinstance(stored.get("members"), dict):
-        raise _manifest_fault(path, "no list of members")
+    members = stored.get("members")
+    if not isinstance(members, dict) or GRAPH not in members:
+        raise _manifest_fault(path, f"no list of members with {GRAPH} in it")
     if stored.get("sha256") != _content_sum(stored):
         raise BundleError(
             Code.BUNDLE_TAMPERED,
