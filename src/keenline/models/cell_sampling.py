@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from keenline.errors import Code, TrainingError
+from keenline.inference.engines import open_engine
 from keenline.models.base import LearningSet, Progress, Views, silent
 from keenline.models.cell_features import CellGrid, add_cell_features, feature_names
 from keenline.models.graph_writer import GraphWriter
@@ -124,8 +125,6 @@ class _Extractor:
     """Runs the very operators that the finished graph starts with."""
 
     def __init__(self, grid: CellGrid, roi: Mask | None) -> None:
-        import onnxruntime
-
         writer = GraphWriter()
         writer.op("Identity", add_cell_features(writer, "image", grid), name="features")
         size = grid.size or ("height", "width")
@@ -134,15 +133,14 @@ class _Extractor:
             {"image": (TensorProto.UINT8, ("batch", *size, 3))},
             {"features": ("batch", len(feature_names()), "rows", "columns")},
         )
-        self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), providers=["CPUExecutionProvider"]
-        )
+        graph = model.SerializeToString()
+        self._engine = open_engine(graph, name="onnxruntime", precision="f32")
         self._keep = None if grid.size is None else inspected_cells(grid, grid.size, roi)
 
     def __call__(self, views: Views) -> NDArray[np.float32]:
         per_view = []
         for view in views:
-            grid = self._session.run(["features"], {"image": np.ascontiguousarray(view[None])})[0]
+            grid = self._engine.run(np.ascontiguousarray(view[None]))["features"]
             cells = np.moveaxis(grid[0], 0, -1)
             per_view.append(
                 cells.reshape(-1, cells.shape[-1]) if self._keep is None else cells[self._keep]
