@@ -34,6 +34,35 @@ def greedy_k_center(
     return chosen
 
 
+def spacing(bank: NDArray[np.float32]) -> float:
+    """Median distance from a member to the nearest other member."""
+    squares = np.einsum("ij,ij->i", bank, bank)
+    squared = squares[:, None] + squares[None, :] - 2.0 * (bank @ bank.T)
+    np.fill_diagonal(squared, np.inf)
+    return float(np.sqrt(np.maximum(np.median(squared.min(axis=1)), 0.0)))
+
+
+def farthest_beyond(
+    vectors: NDArray[np.float32], bank: NDArray[np.float32], radius: float, most: int
+) -> NDArray[np.int64]:
+    """Places of vectors to add, farthest first, until all lie within `radius` or `most` are added.
+
+    The farthest-first traversal of `greedy_k_center`, continued from an existing bank.
+    """
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    halves = 0.5 * np.einsum("ij,ij->i", bank, bank)
+    distances = squares - 2.0 * (vectors @ bank.T - halves).max(axis=1)
+    chosen: list[int] = []
+    while len(chosen) < most:
+        place = int(distances.argmax())
+        if distances[place] <= radius**2:
+            break
+        chosen.append(place)
+        step = squares + squares[place] - 2.0 * (vectors @ vectors[place])
+        np.minimum(distances, step, out=distances)
+    return np.array(chosen, np.int64)
+
+
 def reach(
     bank: NDArray[np.float32],
     bank_source: NDArray[np.int64],
@@ -56,5 +85,7 @@ def reach(
         nearest = np.partition(near, wanted - 1, axis=1)[:, :wanted]
         squared = np.maximum(squares[part, None] + 2 * nearest, 0.0)
         # One part alone has no other parts: then nothing is known and nothing is subtracted.
-        out[part] = np.where(np.isfinite(squared), np.sqrt(squared), 0.0).mean(axis=1)
+        known = np.isfinite(squared)
+        total = np.sqrt(np.where(known, squared, 0.0)).sum(axis=1)
+        out[part] = total / np.maximum(known.sum(axis=1), 1)
     return out
