@@ -25,10 +25,11 @@ def find_regions(
     """Connected places above `threshold`, highest first.
 
     size: (width, height) of the image as it was read; boxes and areas are in its pixels. The map
-    is enlarged bilinearly to at most four points a cell first, so outlines are finer than cells.
+    is enlarged bilinearly to three points a cell first, so outlines are finer than cells. Three,
+    being odd, keeps the value at a cell's centre: a single cell above the threshold is shown.
     """
     width, height = size
-    fine = enlarge(scores, (scores.shape[0] * 4, scores.shape[1] * 4))
+    fine = enlarge(scores, (scores.shape[0] * 3, scores.shape[1] * 3))
     above = fine > threshold
     if not above.any():
         return ()
