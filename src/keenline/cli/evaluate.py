@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,26 +63,30 @@ def evaluate(
         describe(dataset, terminal)
         show_threshold(inspector.bundle, terminal)
         terminal.say()
-        evaluation = show_evaluated(bundle, inspector, dataset, files, terminal)
+        evaluation, tested = show_evaluated(bundle, inspector, dataset, files, terminal)
         if as_json:
-            terminal.emit(_record(bundle, inspector, dataset, evaluation))
+            terminal.emit(_record(bundle, inspector, tested, evaluation))
 
 
 def show_evaluated(
     bundle: Path, inspector: Inspector, dataset: Dataset, files: Files, terminal: Terminal
-) -> Evaluation:
-    """Inspect `dataset`, say how it went and write `files`."""
+) -> tuple[Evaluation, Dataset]:
+    """Inspect `dataset`, say how it went and write `files`.
+
+    The answer names what was inspected: the dataset without the samples that were left out.
+    """
     from keenline.training.evaluate import evaluate as evaluated
 
     with terminal.steps() as progress:
         evaluation, inspected = evaluated(inspector, dataset, progress)
+    tested = replace(dataset, samples=tuple(sample for sample, _ in inspected))
     if not terminal.as_json:
         show_evaluation(evaluation, terminal)
     if files.wanted:
         rows = labelled_rows(inspected)
-        content = content_of(bundle, inspector, rows, dataset=dataset, evaluation=evaluation)
+        content = content_of(bundle, inspector, rows, dataset=tested, evaluation=evaluation)
         files.write(content, inspector, terminal)
-    return evaluation
+    return evaluation, tested
 
 
 def _record(

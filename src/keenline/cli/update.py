@@ -59,7 +59,7 @@ def update(
 
 
 def _conclude(updated: Updated, dataset: Dataset, terminal: Terminal) -> None:
-    terminal.fact("added", f"{updated.added} good images")
+    terminal.fact("added", f"{updated.added} patches of {len(dataset.good)} good images")
     show_news(dataset, updated.notes, updated.skipped, terminal)
     show_threshold(updated.bundle, terminal)
     terminal.fact("bundle", str(updated.path), "bold")
