@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
+import onnx.utils
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from keenline.inference.bank import INSIDE, Bank
 from keenline.inference.scoring import TOP_FRACTION, top_number
@@ -53,6 +54,33 @@ def full_graph(
     )
 
 
+def embeddings_inside(model: onnx.ModelProto, scales: int) -> onnx.ModelProto:
+    """The embedding graph that a deployed graph was made from."""
+    wanted = [INSIDE + EMBEDDING.format(place) for place in range(scales)]
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    # The extractor wants to know the type of what it cuts at.
+    model.graph.value_info.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ("batch", "dimensions", None, None))
+        for name in wanted
+    )
+    inner = onnx.utils.Extractor(model).extract_model(["image"], wanted)
+    for node in inner.graph.node:
+        node.name = _outside(node.name)
+        node.input[:] = [_outside(name) for name in node.input]
+        node.output[:] = [_outside(name) for name in node.output]
+    for named in (*inner.graph.initializer, *inner.graph.output, *inner.graph.value_info):
+        named.name = _outside(named.name)
+    return inner
+
+
+def _outside(name: str) -> str:
+    """The name that a tensor inside had before; constants' names must not meet others again."""
+    if not name.startswith(INSIDE):
+        return name
+    bare = name.removeprefix(INSIDE)
+    return bare if bare.startswith(EMBEDDING.format("")) else f"~{bare}"
+
+
 def _distance_map(writer: GraphWriter, embedding: str, bank: Bank, weight: float) -> str:
     """sqrt(max(0, |q|^2 - 2 max(q.b + offset))) * weight, (batch, 1, height, width)."""
     if bank.step:
@@ -76,8 +104,10 @@ def _distance_map(writer: GraphWriter, embedding: str, bank: Bank, weight: float
     nearest = writer.op("ReduceMax", products, axes=[1], keepdims=1)
     squares = writer.op("ReduceSumSquare", embedding, axes=[1], keepdims=1)
     squared = writer.op("Sub", squares, writer.op("Mul", nearest, writer.constant(2.0)))
-    # Relu, not Max: the same, and both engines fuse it.
-    distance = writer.op("Sqrt", writer.op("Relu", squared))
+    # (x + |x|) / 2 is what Relu is, except that NaN stays NaN: OpenVINO's Relu makes it 0, and a
+    # part whose features are not numbers would pass.
+    above = writer.op("Add", squared, writer.op("Abs", squared))
+    distance = writer.op("Sqrt", writer.op("Mul", above, writer.constant(0.5)))
     return writer.op("Mul", distance, writer.constant(weight))
 
 
