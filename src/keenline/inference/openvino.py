@@ -28,7 +28,8 @@ class OpenVinoEngine:
         if threads:
             options["INFERENCE_NUM_THREADS"] = str(threads)
         try:
-            compiled = runtime.compile_model(runtime.read_model(graph), "CPU", options)
+            model = runtime.read_model(graph)
+            compiled = runtime.compile_model(model, "CPU", options)
         except RuntimeError as error:
             raise EngineError(
                 Code.ENGINE_COMPILE,
@@ -37,8 +38,8 @@ class OpenVinoEngine:
                 got=str(error).strip().splitlines()[-1],
                 next="try --engine onnxruntime",
             ) from error
-        # One output may go by several names, of which only one is the graph's own.
-        self._names = [tuple(output.names) for output in compiled.outputs]
+        # From the model: compiled, an output may go by other tensors' names as well.
+        self._names = [next(iter(output.names)) for output in model.outputs]
         self._request = compiled.create_infer_request()
 
     def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
@@ -51,5 +52,5 @@ class OpenVinoEngine:
                 "OpenVINO could not run the graph",
                 got=str(error).strip().splitlines()[-1],
             ) from error
-        outputs = {name: results[at] for at, names in enumerate(self._names) for name in names}
+        outputs = {name: results[place] for place, name in enumerate(self._names)}
         return finite(outputs, self.version)
