@@ -8,18 +8,25 @@ from importlib.metadata import version
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import (
-    Fail,
-    InvalidArgument,
-    InvalidGraph,
-    NotImplemented,
-    RuntimeException,
-)
+from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from keenline.errors import Code, EngineError
 from keenline.inference.outputs import finite
 
-_FAULTS = (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeException)
+_FAULTS = (
+    native.EngineError,
+    native.EPFail,
+    native.Fail,
+    native.InvalidArgument,
+    native.InvalidGraph,
+    native.InvalidProtobuf,
+    native.ModelLoadCanceled,
+    native.ModelLoaded,
+    native.NoModel,
+    native.NoSuchFile,
+    native.NotImplemented,
+    native.RuntimeException,
+)
 _ERRORS_ONLY = 3  # ONNX Runtime's severity number; its warnings are about graph optimisation
 
 
