@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image as PillowImage
 
 from keenline.data.dataset import Skipped
 from keenline.data.reading import read_image
@@ -17,7 +15,7 @@ from keenline.inference.framing import Framing
 from keenline.inference.region_of_interest import roi_mask
 from keenline.models.base import LearningSet, Progress, Views
 from keenline.recipe import InspectSettings
-from keenline.types import Mask, Sample
+from keenline.types import Image, Mask, Sample
 
 KEPT_BYTES = 768 * 1024 * 1024
 """Views kept in memory while learning; what does not fit is read again when it is needed."""
@@ -74,8 +72,7 @@ def learning_set(
     facts = framing.facts
     roi = None
     if facts.fixed_size and facts.tile is None:
-        height, width = read.views[0].shape[1:3]
-        roi = _working_roi(roi_mask(inspect, facts.width, facts.height), width, height)
+        roi = _framed_roi(roi_mask(inspect, facts.width, facts.height), framing)
     names = [sample.image.name for sample in read.samples]
     return LearningSet(
         parts=read.views,
@@ -135,9 +132,10 @@ def _views(sample: Sample, framing: Framing) -> Views:
     return framing.frame(image).views
 
 
-def _working_roi(roi: Mask | None, width: int, height: int) -> Mask | None:
+def _framed_roi(roi: Mask | None, framing: Framing) -> Mask | None:
+    """Framed as an image is, so that it is resized or padded just as the image is."""
     if roi is None:
         return None
-    picture = PillowImage.fromarray(roi.astype(np.uint8) * 255)
-    small: NDArray[np.uint8] = np.asarray(picture.resize((width, height)))
-    return small > 127
+    picture: Image = np.repeat(roi.astype(np.uint8)[..., None] * 255, 3, axis=2)
+    inside: Mask = framing.frame(picture).views[0, :, :, 0] > 127
+    return inside
