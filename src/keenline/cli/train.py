@@ -129,8 +129,9 @@ def conclude(trained: Trained, dataset: Dataset, terminal: Terminal) -> None:
     show_news(dataset, trained.notes, trained.skipped, terminal)
     show_threshold(trained.bundle, terminal)
     terminal.fact("engine", f"{manifest.engine.name}, {manifest.engine.precision}")
-    size = trained.path.stat().st_size / 1e6
-    terminal.fact("bundle", f"{trained.path} ({size:.1f} MB)", "bold")
+    size = trained.path.stat().st_size
+    words = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    terminal.fact("bundle", f"{trained.path} ({words})", "bold")
     terminal.fact("", f"sha256 {trained.bundle.sha256[:12]}")
 
 
