@@ -13,11 +13,10 @@ import statistics
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from datasets import DATA, REPOSITORY, WEIGHTS, RealSet, named
-from results_file import commit, circumstances, load, table, write_section
+from results_file import circumstances, commit, load, table, write_section
 
 from keenline.errors import KeenlineError
 from keenline.inference.inspector import Inspector
@@ -28,6 +27,11 @@ from keenline.training.fit import train
 BACKBONES = ("filterbank", "mobilenet_v2", "resnet18", "efficientnetv2_b0")
 CLASSICAL = "classical"
 KEPT = REPOSITORY / ".bench" / "accuracy.jsonl"
+ABOUT = """\
+One default recipe for every set and backbone; {seeds} seeds, mean ± half the range.
+False alarms and recall are at the bundle's own threshold, learnt from good images alone (goal: 5 %
+false alarms). ms/image: decoded array to verdict, {threads} threads, at the size the defaults
+choose; fit s: with everything, from files to bundle."""
 COLUMNS = (
     ("image_auroc", "image AUROC", 3),
     ("image_ap", "AP", 3),
@@ -46,11 +50,12 @@ def main() -> None:
         print("skipped: the real images are expected in ../shared/data, which is not there")
         return
     before = load()
-    runs = _kept() if asked.resume else []
+    made_by = commit()
+    runs = [run for run in _kept() if run["commit"] == made_by] if asked.resume else []
     for real in named(asked.sets):
         for features in asked.features:
             for seed in range(asked.seeds):
-                key = {"set": real.name, "features": features, "seed": seed, "commit": commit()}
+                key = {"set": real.name, "features": features, "seed": seed, "commit": made_by}
                 if not any(key.items() <= run.items() for run in runs):
                     runs.append(key | _run(real, features, seed, asked.threads))
                     _keep(runs[-1])
@@ -95,19 +100,10 @@ def _detector(features: str) -> DetectorSettings:
 
 
 def _text(runs: list[dict[str, Any]], before: float, asked: argparse.Namespace) -> str:
-    parts = [
-        "## Accuracy on real images",
-        f"One default recipe for every set and backbone; {asked.seeds} seeds, mean \N{PLUS-MINUS SIGN}"
-        " half the range. False alarms and recall are at the bundle's own threshold, learnt from "
-        "good images alone (goal: 5 % false alarms). ms/image: decoded array to verdict, "
-        f"{asked.threads or 'all'} threads, at the size the defaults choose.",
-        circumstances(before=before),
-    ]
+    about = ABOUT.format(seeds=asked.seeds, threads=asked.threads or "all")
+    parts = ["## Accuracy on real images", about, circumstances(before=before)]
     for real in named(asked.sets):
-        rows = [
-            _row(features, [run for run in _of(runs, real.name, features)])
-            for features in asked.features
-        ]
+        rows = [_row(features, _of(runs, real.name, features)) for features in asked.features]
         header = ("features", *(title for _, title, _ in COLUMNS), "computed in", "threshold")
         parts += [
             f"### {real.name}",
@@ -137,7 +133,7 @@ def _mean(values: list[float | None], digits: int) -> str:
     if not known:
         return "-"
     half = (max(known) - min(known)) / 2
-    return f"{statistics.mean(known):.{digits}f} \N{PLUS-MINUS SIGN} {half:.{digits}f}"
+    return f"{statistics.mean(known):.{digits}f} ± {half:.{digits}f}"
 
 
 def _kept() -> list[dict[str, Any]]:

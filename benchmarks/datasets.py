@@ -75,7 +75,7 @@ def kolektor_by_image(root: Path, seed: int) -> list[Sample]:
     return _halves(good, round(0.6 * len(good)), seed) + rest
 
 
-def cookie(root: Path, seed: int) -> list[Sample]:
+def cookie(root: Path, _seed: int) -> list[Sample]:
     """The publisher's split, so every seed has the same: 31 good images to learn from."""
     files, tests = root / "dataset-files", root / "test-images"
     samples = [

@@ -48,6 +48,7 @@ def load() -> float:
 def write_section(name: str, text: str, path: Path = RESULTS) -> None:
     """Put `text` between the marker comments of section `name`, at the end when it is new."""
     start, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    text = text.replace(str(path.resolve().parents[2]), "..")  # no path of one machine
     section = f"{start}\n{text.strip()}\n{end}"
     content = path.read_text("utf-8") if path.is_file() else "# Results\n"
     if start in content and end in content:

@@ -37,7 +37,8 @@ def ask(
     """Run one task and return what it found.
 
     A worker that says when something was there (`at`) is answered with `start_seconds`, counted
-    from before its Python was started. Raises WorkerFailed when it fails, says nothing or takes longer than `seconds`.
+    from before its Python was started. Raises WorkerFailed when it fails, says nothing or takes
+    longer than `seconds`.
     """
     command = [str(python), str(HERE / worker), task, json.dumps(arguments)]
     environment = {
