@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from inspect import getmembers, isclass
 
 import numpy as np
 import onnxruntime
@@ -13,20 +14,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native
 from keenline.errors import Code, EngineError
 from keenline.inference.outputs import finite
 
-_FAULTS = (
-    native.EngineError,
-    native.EPFail,
-    native.Fail,
-    native.InvalidArgument,
-    native.InvalidGraph,
-    native.InvalidProtobuf,
-    native.ModelLoadCanceled,
-    native.ModelLoaded,
-    native.NoModel,
-    native.NoSuchFile,
-    native.NotImplemented,
-    native.RuntimeException,
-)
+FAULTS = tuple(fault for _, fault in getmembers(native, isclass) if issubclass(fault, Exception))
+"""Everything that ONNX Runtime raises of its own; which kinds there are differs by version."""
 _ERRORS_ONLY = 3  # ONNX Runtime's severity number; its warnings are about graph optimisation
 
 
@@ -53,7 +42,7 @@ class OnnxRuntimeEngine:
             self._session = onnxruntime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
             )
-        except _FAULTS as error:
+        except FAULTS as error:
             raise EngineError(
                 Code.ENGINE_COMPILE, "ONNX Runtime cannot load the graph", got=error
             ) from error
@@ -63,7 +52,7 @@ class OnnxRuntimeEngine:
     def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         try:
             results = self._session.run(None, {self._input: images})
-        except _FAULTS as error:
+        except FAULTS as error:
             raise EngineError(
                 Code.ENGINE_RUN, "ONNX Runtime could not run the graph", got=error
             ) from error
