@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.inference.test_framing import framing, image
 from tests.models.graphs import in_onnxruntime
+from tests.small_parts import dented, good_part, learning_set, tiny_backbone
 
+from keenline.inference.engines import open_engine
 from keenline.inference.scoring import Scorer, top_mean
 from keenline.models.backbones import open_backbone
-from keenline.models.graph_writer import OPSET
+from keenline.models.base import silent
+from keenline.models.memory_bank import MemoryBank
 from keenline.recipe import InspectSettings
 
 sides = st.integers(20, 700)
@@ -152,7 +156,43 @@ def test_a_filter_banks_tiled_features_equal_the_untiled_away_from_borders(overl
             np.testing.assert_allclose(inner, expected, atol=1e-4)
             compared += inner.size
     assert compared > 1000
-    assert OPSET == 17
+
+
+def test_a_detectors_tiled_map_equals_the_untiled_away_from_borders(tmp_path: Path) -> None:
+    """Sides and steps are multiples of 48, so that every scale has its cells in the same places."""
+    sizes = [(480, 384), (384, 480), (432, 432)]
+    parts = [good_part(seed, size) for seed, size in enumerate(sizes)]
+    detector = MemoryBank(open_backbone(tiny_backbone(tmp_path)), bank_size=64)
+    learnt = detector.learn(learning_set(parts, fixed_size=False), seed=0, progress=silent)
+    graph = learnt.graph.SerializeToString()
+    engine = open_engine(graph, name="onnxruntime", precision="f32")
+    pixels = dented(9, (250, 200), (480, 384), 12)
+    whole = engine.run(pixels[None])["map"][0]
+    found = framing(sizes, size="native", tile=192, overlap=96, multiple=8)
+    stitched = Scorer(engine, found, InspectSettings()).score(pixels).map
+    assert stitched.shape == whole.shape
+    framed = found.frame(pixels)
+    stride = pixels.shape[0] // whole.shape[0]
+    far = np.zeros(whole.shape, bool)
+    for place in framed.places:
+        left, top, right, bottom = _inner(place.x, place.y, 192, 72, (480, 384))
+        far[top // stride : bottom // stride, left // stride : right // stride] = True
+    assert far.mean() > 0.2
+    np.testing.assert_allclose(stitched[far], whole[far], rtol=1e-3, atol=1e-3 * whole.max())
+    # Nearer to a border a tile sees its own padding; it must stay a small matter.
+    assert np.median(np.abs(stitched - whole)) < 0.02 * whole.max()
+
+
+def _inner(
+    x: int, y: int, tile: int, margin: int, size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """left, top, right, bottom of a tile less a margin, except at the image's own border."""
+    return (
+        x + margin if x else 0,
+        y + margin if y else 0,
+        x + tile - margin if x + tile < size[0] else size[0],
+        y + tile - margin if y + tile < size[1] else size[1],
+    )
 
 
 def _features(pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
