@@ -53,6 +53,9 @@ def place_of(model: type[BaseModel], path: Sequence[str | int]) -> Place:
         elif get_origin(kind) is tuple and isinstance(key, int):
             followed = (*followed, key)
             kind, extra = _bare(_member(kind, key))
+        elif get_origin(kind) is dict:
+            followed = (*followed, key)
+            kind, extra = _bare(get_args(kind)[1])
         else:
             break
     return Place(followed, describe(kind, extra), known)
@@ -72,6 +75,8 @@ def describe(kind: Any, extra: Iterable[object] = ()) -> str:
         return _union(get_args(kind), rules)
     if origin is tuple:
         return f"list of: {describe(get_args(kind)[0])}"
+    if origin is dict:
+        return f"one {describe(get_args(kind)[1])} for each name"
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _one_of([member.value for member in kind])
     if _is_model(kind):
