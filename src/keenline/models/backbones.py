@@ -190,6 +190,8 @@ def _checked(name: str, model: onnx.ModelProto, about: Description, where: str) 
         stated = about.outputs[level].channels if level in about.outputs else channels
         if channels not in (0, stated):
             faults.append(f"output {level} has {channels} channels, the description {stated}")
+    if not faults:
+        faults = _wrong_strides(model, about)
     if faults:
         raise BackboneError(
             Code.BACKBONE_DESCRIPTION,
@@ -199,6 +201,31 @@ def _checked(name: str, model: onnx.ModelProto, about: Description, where: str) 
             next="correct the description beside the graph",
         )
     return Backbone(name, model, about, hashlib.sha256(model.SerializeToString()).hexdigest())
+
+
+def _wrong_strides(model: onnx.ModelProto, about: Description) -> list[str]:
+    """What shape inference finds for an image of a few cells; nothing where it cannot tell."""
+    side = 4 * about.multiple_of
+    trial = onnx.ModelProto()
+    trial.CopyFrom(model)
+    shapes = {value.name: value.type.tensor_type.shape for value in trial.graph.input}
+    for dimension, length in zip(shapes[about.input].dim, (1, 3, side, side), strict=False):
+        dimension.dim_value = length
+    for output in trial.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    found = onnx.shape_inference.infer_shapes(trial)
+    faults = []
+    for output in found.graph.output:
+        dims = [dimension.dim_value for dimension in output.type.tensor_type.shape.dim[2:]]
+        if output.name not in about.levels or len(dims) != 2 or not all(dims):
+            continue
+        stated = about.outputs[output.name].stride
+        if dims != [side // stated] * 2:
+            faults.append(
+                f"output {output.name} has {dims[1]} x {dims[0]} cells for {side} x {side} px, "
+                f"which is not a stride of {stated}"
+            )
+    return faults
 
 
 def _channels(output: onnx.ValueInfoProto) -> int:
