@@ -175,12 +175,15 @@ def _per_channel(values: Sequence[float]) -> NDArray[np.float32]:
 
 def _at_our_opset(backbone: Backbone) -> onnx.ModelProto:
     model = backbone.model
-    version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-    if version == OPSET:
+    version = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+    foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
+    if version == OPSET and not foreign:
         return model
     try:
+        if foreign:
+            raise RuntimeError(f"operators of {', '.join(sorted(foreign))}")
         return onnx.version_converter.convert_version(model, OPSET)
-    except RuntimeError as error:
+    except (RuntimeError, onnx.version_converter.ConvertError) as error:
         raise BackboneError(
             Code.BACKBONE_GRAPH,
             "The feature graph uses operators of another version",
