@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from keenline.bundle import Precision
 from keenline.errors import Code, TrainingError
@@ -163,7 +162,9 @@ class PositionedBank:
         cells = [height * width for _, height, width in shapes]
         dimensions = shapes[0][0]
         number = self._members(sum(cells) * dimensions * 4)
-        parts = _spread(len(good.parts), PICTURE_BYTES // (sum(cells) * dimensions * 4) // self._looks)
+        parts = _spread(
+            len(good.parts), PICTURE_BYTES // (sum(cells) * dimensions * 4) // self._looks
+        )
         pictures = len(parts) * self._looks
         kept = [np.empty((pictures, count, dimensions), np.float32) for count in cells]
         for done, part in enumerate(parts):
@@ -175,7 +176,7 @@ class PositionedBank:
         progress("learn each place", len(parts), len(parts))
         groups = groups_of(good)
         source = np.repeat(np.array(parts, np.int64), self._looks)
-        banks = []
+        banks: list[CellBank] = []
         for shape in shapes:
             progress("choose the bank", len(banks), len(shapes))
             store = kept.pop(0)

@@ -93,7 +93,9 @@ def _around(
     """For each cell the neighbour that each step (0..8, 4 = none) leads to, (cells, steps)."""
     rows = cells[:, None] // grid[1] + (step // 3 - 1)[None, :]
     columns = cells[:, None] % grid[1] + (step % 3 - 1)[None, :]
-    return np.clip(rows, 0, grid[0] - 1) * grid[1] + np.clip(columns, 0, grid[1] - 1)
+    out: NDArray[np.int64] = np.clip(rows, 0, grid[0] - 1) * grid[1]
+    out += np.clip(columns, 0, grid[1] - 1)
+    return out
 
 
 def _farthest_first(

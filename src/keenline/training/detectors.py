@@ -39,17 +39,27 @@ def choose_detector(recipe: Recipe) -> Chosen:
             expected=" or ".join(DETECTORS),
             got=name,
         )
+    if recipe.detector.precision == "bf16" and recipe.detector.engine != "openvino":
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "Only OpenVINO computes in bf16",
+            where="precision and engine",
+            expected="engine openvino, or precision auto, f32 or int8",
+            got=f"engine {recipe.detector.engine}, precision bf16",
+        )
     return DETECTORS[name](recipe)
 
 
 def _memory_bank(recipe: Recipe) -> Chosen:
     from keenline.models.memory_bank import MemoryBank
+    from keenline.models.positioned_bank import PositionedBank
     from keenline.training.quantize import quantise
 
     settings = recipe.detector
     backbone = open_backbone(settings.backbone)
     precision: Precision = "int8" if settings.precision == "auto" else settings.precision
-    detector = MemoryBank(
+    kind = PositionedBank if recipe.inspect.fixtured else MemoryBank
+    detector = kind(
         backbone,
         bank_size=settings.bank_size,
         brightness=recipe.augment.brightness,
