@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from keenline.models.base import Learnt, Progress, silent
 from keenline.recipe import Gates, Recipe
 from keenline.training.calibrate import Calibration, calibrate
 from keenline.training.detectors import AUTO_SIDE, Chosen, choose_detector
-from keenline.training.good_parts import ReadSamples, learning_set, read_samples
+from keenline.training.good_parts import learning_set, read_samples
 from keenline.types import Sample
 
 HELD_OUT_SHARE = 0.2
@@ -89,7 +90,8 @@ def train(
         images=len(read.samples),
         parts=len(set(part_numbers(read.samples, hashes))),
         held_out_parts=len(set(part_numbers(held_out, hashes))),
-        data_sha256=dataset.sha256,
+        # Of these images alone: a test set is not read here, and may change or go.
+        data_sha256=replace(dataset, samples=read.samples).sha256,
         seed=seed,
         skipped=len(skipped),
         seconds=round(time.perf_counter() - start, 2),
@@ -154,9 +156,21 @@ def _framing(
         multiple=chosen.multiple,
         tile=recipe.image.tile,
         overlap=recipe.image.tile_overlap,
-        bit_depth=recipe.image.bit_depth or (measured_bit_depth(deep) if deep else None),
+        bit_depth=recipe.image.bit_depth or _measured_depth(deep),
     )
     return usable, framing, tuple(skipped)
+
+
+def _measured_depth(deep: Sequence[Path]) -> int | None:
+    """Of the files that can be decoded; the others are skipped when all are read."""
+    with suppress(ImageError):
+        return measured_bit_depth(deep) if deep else None
+    readable = []
+    for path in deep:
+        with suppress(ImageError):
+            measured_bit_depth([path])
+            readable.append(path)
+    return measured_bit_depth(readable) if readable else None
 
 
 def _split(
@@ -204,7 +218,7 @@ def _notes(
     dataset: Dataset, read: Sequence[Sample], framing: Framing, hashes: Mapping[Path, str]
 ) -> tuple[str, ...]:
     notes = list(dataset.notes)
-    copies = len(read) - len(set(hashes[sample.image] for sample in read))
+    copies = len(read) - len({hashes[sample.image] for sample in read})
     if copies:
         notes.append(
             f"{copies} of {len(read)} good images are exact copies of others; "
