@@ -38,11 +38,13 @@ class ReadSamples:
 
 
 def read_samples(
-    samples: Sequence[Sample], framing: Framing, progress: Progress
+    samples: Sequence[Sample], framing: Framing, progress: Progress, *, room: int = KEPT_BYTES
 ) -> ReadSamples:
-    """Read every sample once, so that a broken file is known before anything is learnt."""
+    """Read every sample once, so that a broken file is known before anything is learnt.
+
+    room: bytes of views that are kept in memory.
+    """
     usable, skipped, kept = [], [], []
-    room = KEPT_BYTES
     for done, sample in enumerate(samples):
         progress("read good images", done, len(samples))
         try:
