@@ -184,12 +184,13 @@ class Recipe(_Table):
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path | str) -> Recipe:
     """The recipe in the TOML file `path`.
 
     Raises RecipeError: RECIPE_MISSING when the file cannot be read, RECIPE_SYNTAX when a line is
     not TOML, else RECIPE_INVALID; `problems` then holds every fault with its line.
     """
+    path = Path(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
