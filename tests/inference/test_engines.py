@@ -88,7 +88,7 @@ def test_an_image_that_the_graph_cannot_take(name: str) -> None:
     engine = open_engine(_graph().SerializeToString(), name=name, precision="f32")
     with pytest.raises(EngineError) as caught:
         engine.run(np.zeros((1, 8, 8, 5), np.uint8))
-    assert caught.value.code is Code.ENGINE_RUN
+    assert caught.value.code in (Code.ENGINE_RUN, Code.ENGINE_INPUT_SHAPE)
     assert engine.run(np.zeros((1, 8, 8, 3), np.uint8))["score"] == 0
 
 
