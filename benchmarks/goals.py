@@ -10,11 +10,14 @@ from rounds import Variant
 
 MEASURES = (
     ("fit of 60 images, s", "fit 60", "seconds", 1),
+    ("... processor time, s", "fit 60", "cpu_seconds", 1),
     ("fit of 200 images, s", "fit 200", "seconds", 1),
+    ("... processor time, s", "fit 200", "cpu_seconds", 1),
     ("memory while fitting 60, MB", "fit 60", "peak_rss_mb", 0),
     ("latency, ms", "inspect", "ms", 2),
     ("latency, fastest 5 % of images, ms", "inspect", "ms_p05", 2),
     ("latency, 95 % of images, ms", "inspect", "ms_p95", 2),
+    ("processor time for an image, ms", "inspect", "cpu_ms", 2),
     ("image AUROC", "inspect", "auroc", 3),
     ("start to first verdict, s", "first", "start_seconds", 2),
     ("resident while inspecting, MB", "first", "rss_mb", 0),

@@ -39,12 +39,13 @@ def fit(images: str, out: str, backbone: str, size: int | str = "auto") -> dict[
     from keenline.training.fit import train
 
     recipe = Recipe(image=ImageSettings(size=size), detector=DetectorSettings(backbone=backbone))
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     trained = train(open_dataset(Path(images)), out, recipe=recipe, seed=0)
-    seconds = time.perf_counter() - start
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
     facts = trained.bundle.manifest
     return {
         "seconds": seconds,
+        "cpu_seconds": busy,
         "model": str(trained.path),
         "precision": facts.engine.precision,
         "peak_rss_mb": _peak_mb(),
@@ -65,6 +66,7 @@ def inspect(model: str, images: str, threads: int, repeat: int) -> dict[str, Any
     inspector = Inspector.open(model, threads=threads)
     inspector.inspect(pictures[0])
     scores, times = [], []
+    busy = time.process_time()
     for turn in range(repeat):
         for picture in pictures:
             start = time.perf_counter()
@@ -74,8 +76,15 @@ def inspect(model: str, images: str, threads: int, repeat: int) -> dict[str, Any
                 raise SystemExit("; ".join(answer.decision.reasons))
             if turn == 0:
                 scores.append(answer.prediction.score)
+    cpu_ms = 1000 * (time.process_time() - busy) / len(times)
     precision = inspector.manifest.engine.precision
-    return {**_spread(times), "scores": scores, "rss_mb": _rss_mb(), "precision": precision}
+    return {
+        **_spread(times),
+        "cpu_ms": cpu_ms,
+        "scores": scores,
+        "rss_mb": _rss_mb(),
+        "precision": precision,
+    }
 
 
 def first(model: str, images: str, threads: int) -> dict[str, Any]:
