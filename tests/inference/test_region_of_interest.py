@@ -126,3 +126,23 @@ def test_a_defect_outside_is_not_seen_and_one_inside_is(
     if inside.decision.verdict is Verdict.REVIEW:
         box = inside.prediction.regions[0].box
         assert box.x < 64
+
+
+@pytest.mark.parametrize("size", [(300, 200), (312, 208), (291, 193), (295, 206)])
+def test_at_native_resolution_the_map_covers_the_image_as_it_was_read(
+    size: tuple[int, int],
+) -> None:
+    """Another size than was learnt is cut or padded, not scaled; places must not move with it."""
+    found = framing([(300, 200)], size="native")
+    assert found.facts.fixed_size
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    pixels[176:184, 280:288] = 240
+    scored = Scorer(Averaging(8), found, InspectSettings()).score(pixels)
+    row, column = np.unravel_index(scored.map.argmax(), scored.map.shape)
+    assert abs((column + 0.5) * size[0] / scored.map.shape[1] - 284) <= 8
+    assert abs((row + 0.5) * size[1] / scored.map.shape[0] - 180) <= 8
+    only_there = _settings(roi=[[280, 176, 8, 8]])
+    inside = Scorer(Averaging(8), found, only_there).score(pixels)
+    assert inside.map.max() == 240
+    assert inside.score == 240
+    assert (inside.map > 0).sum() <= 4

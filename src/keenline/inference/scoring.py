@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from keenline.inference.enlarging import enlarge
 from keenline.inference.engine import Engine
+from keenline.inference.enlarging import enlarge
 from keenline.inference.framing import Framed, Framing
 from keenline.inference.region_of_interest import roi_mask
 from keenline.recipe import InspectSettings
@@ -42,6 +42,7 @@ class Scorer:
         facts = framing.facts
         # With one size and no tiles the region of interest is part of the graph.
         self._mask_in_graph = facts.fixed_size and facts.tile is None
+        self._native = facts.scale == 1.0
 
     def score(self, image: Image) -> Scored:
         """Score of the image: the highest among its views. Raises EngineError."""
@@ -51,12 +52,17 @@ class Scorer:
         if roi is not None and not self._mask_in_graph:
             maps = _divisible(maps, framed)
             stride = framed.views.shape[1] // maps.shape[1]
-            keep = self.framing.mask_views(framed, roi, stride)
+            # Not resized, an image of another size was cut or padded: boxes stay in place.
+            seen = roi_mask(self._inspect, *framed.size) if self._native else roi
+            assert seen is not None
+            keep = self.framing.mask_views(framed, seen, stride)
             maps = maps * keep
             scores = [top_mean(part[mask > 0]) for part, mask in zip(maps, keep, strict=True)]
         whole = maps[0]
         if len(maps) > 1 or framed.size != (framed.views.shape[2], framed.views.shape[1]):
             whole = self.framing.stitch(framed, _divisible(maps, framed))
+        if self._native and framed.size != (image.shape[1], image.shape[0]):
+            whole = _cut_or_repeated(whole, image.shape[:2], framed.views.shape[1] / maps.shape[1])
         return Scored(max(scores), whole, roi)
 
     def _run(self, framed: Framed) -> tuple[NDArray[np.float32], list[float]]:
@@ -75,6 +81,16 @@ def _divisible(maps: NDArray[np.float32], framed: Framed) -> NDArray[np.float32]
     if height % maps.shape[1] == 0 and height // maps.shape[1] * maps.shape[2] == width:
         return maps
     return np.stack([enlarge(part, (height // 8, width // 8)) for part in maps])
+
+
+def _cut_or_repeated(whole: ScoreMap, size: tuple[int, int], stride: float) -> ScoreMap:
+    """A map with as many cells as an image of `size`, (height, width), has, as the image was cut
+    or its edge repeated before: each cell stays where it is."""
+    places = [
+        np.minimum(np.arange(int(np.ceil(length / stride))), cells - 1)
+        for length, cells in zip(size, whole.shape, strict=True)
+    ]
+    return whole[np.ix_(*places)]
 
 
 def top_number(cells: int) -> int:
