@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto
@@ -25,7 +25,7 @@ from keenline.inference.inspector import Inspector
 from keenline.models.base import silent
 from keenline.models.graph_writer import GraphWriter
 from keenline.recipe import Recipe
-from keenline.training.calibrate import LARGEST_DIFFERENCE, Calibration, calibrate
+from keenline.training.calibrate import LARGEST_DIFFERENCE, Calibration, agreeing, calibrate
 from keenline.types import Sample
 
 
@@ -150,25 +150,38 @@ def _odd_graph(drift: float) -> onnx.ModelProto:
     )
 
 
-@settings(max_examples=25, deadline=None)
 @given(
-    levels=st.lists(st.integers(1, 250), min_size=8, max_size=16),
-    seed=st.integers(0, 99),
+    value=st.floats(0, 100),
+    pairs=st.lists(st.tuples(st.floats(0, 120), st.floats(0, 20)), min_size=1, max_size=30),
 )
-def test_the_engines_give_one_verdict_on_every_part_that_was_compared(
-    tmp_path_factory: pytest.TempPathFactory, levels: list[int], seed: int
+def test_the_threshold_is_raised_past_every_image_with_two_verdicts_and_no_farther(
+    value: float, pairs: list[tuple[float, float]]
 ) -> None:
-    samples = grey_samples(tmp_path_factory.mktemp("levels"), levels)
+    lower = np.array([low for low, _ in pairs])
+    higher = lower + np.array([gap for _, gap in pairs])
+
+    def torn(threshold: float) -> bool:
+        return bool(((higher > threshold) != (lower > threshold)).any())
+
+    found = agreeing(value, higher, lower)
+    assert found >= value
+    assert not torn(found)
+    # Nothing lower would do: the candidates are the value itself and the scores above it.
+    for candidate in [value, *higher[(higher > value) & (higher < found)].tolist()]:
+        assert candidate == found or torn(candidate)
+    assert (higher > found).sum() <= (higher > value).sum()
+
+
+def test_the_engines_give_one_verdict_on_every_part_that_was_compared(tmp_path: Path) -> None:
+    levels = [40, 41, 43, 47, 53, 59, 61, 67]
     gates = Recipe.model_validate({"gates": {"false_alarm_rate": 0.5, "confidence": 0.9}})
+    samples = grey_samples(tmp_path, levels)
     found = calibrated(samples, Stated(), held_out=True, recipe=gates)
-    engines = [
-        open_engine(grey_graph().SerializeToString(), name=name, precision="f32")
-        for name in ENGINES
-    ]
+    graph = grey_graph().SerializeToString()
+    engines = [open_engine(graph, name=name, precision="f32") for name in ENGINES]
     for level in levels:
         image = np.full((1, 32, 32, 3), level, np.uint8)
-        above = {bool(e.run(image)["score"][0] > found.threshold.value) for e in engines}
-        assert len(above) == 1
+        assert len({bool(e.run(image)["score"][0] > found.threshold.value) for e in engines}) == 1
     assert found.threshold.above == sum(s > found.threshold.value for s in found.scores)
 
 

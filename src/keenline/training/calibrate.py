@@ -62,6 +62,7 @@ def calibrate(
     the physical part of each; a part's score is the highest of its images. Raises TrainingError
     (VERDICT_PARITY) when the engines disagree on what the graph says.
     """
+    left_out = np.empty(0)
     if not held_out:
         left_out = _by_part(learnt.leave_one_out(), parts)
         step = -(-len(samples) // COMPARED_AT_MOST)
@@ -86,7 +87,7 @@ def calibrate(
         # Leave-one-out scores come from one engine; the other may score a little higher.
         behind = left_out * float(np.max(higher / np.maximum(here, 1e-9), initial=1.0))
         found = estimated_threshold(behind, gates.false_alarm_rate, gates.confidence)
-    value = _raised(found.value, higher, lower)
+    value = agreeing(found.value, higher, lower)
     difference = float((higher - lower).max(initial=0.0) / max(value, 1e-9))
     if difference > LARGEST_DIFFERENCE:
         raise TrainingError(
@@ -103,6 +104,17 @@ def calibrate(
         len(samples),
         difference,
     )
+
+
+def agreeing(value: float, higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
+    """The lowest threshold from `value` up at which no image has two verdicts.
+
+    higher, lower: of each image the higher and the lower of the engines' scores, (images,).
+    Raising a threshold never breaks a bound on false alarms.
+    """
+    while (torn := (higher > value) & (lower <= value)).any():
+        value = float(higher[torn].max())
+    return value
 
 
 def _score(
@@ -129,16 +141,6 @@ def _guaranteed(scores: NDArray[np.float64], gates: Gates) -> Threshold:
     if found is None:  # pragma: no cover - as many parts were held out as the claim needs
         raise AssertionError("too few held-out parts for the claim")
     return found
-
-
-def _raised(value: float, higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
-    """The threshold past every image on which the engines' verdicts differ.
-
-    Raising a threshold never breaks a bound on false alarms.
-    """
-    while (torn := (higher > value) & (lower <= value)).any():
-        value = float(higher[torn].max())
-    return value
 
 
 def _facts(found: Threshold, value: float, scores: NDArray[np.float64]) -> ThresholdFacts:
