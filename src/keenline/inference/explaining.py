@@ -15,6 +15,7 @@ from keenline.inference.bank import EMBEDDING, INSIDE, memory_from, nearest_memb
 from keenline.inference.engines import open_engine
 from keenline.inference.framing import Framed, Framing
 from keenline.inference.patch_sheet import PATCH_SIDE, cut_square, patch_picture
+from keenline.inference.references import SHEET, References
 from keenline.types import Image, Region
 
 
@@ -25,7 +26,8 @@ class Explained(NamedTuple):
     crop: Image
     """The place, (side, side, 3), at the scale at which the graph saw it."""
     normal: Image | None
-    """The most similar patch of a good part; None where the detector keeps no patches."""
+    """The most similar patch of a good part (of a fixtured part: at this very place); None where
+    the detector keeps no patches."""
     source: str
     """Which good part the patch is from; empty when there is none."""
 
@@ -37,6 +39,7 @@ class Explainer:
         self._framing = Framing(bundle.manifest.framing)
         self._sheet = bundle.members.get(PATCHES, b"")
         self._memory = memory_from(bundle.members[MEMORY]) if MEMORY in bundle.members else None
+        self._references = References(bundle.members) if SHEET in bundle.members else None
         self._tensor = INSIDE + EMBEDDING.format(0)
         graph = bundle.members[GRAPH]
         if self._memory is not None:
@@ -65,10 +68,12 @@ class Explainer:
         left, right = _cells(box[0] - place.x, box[2] - place.x, stride_x, scores.shape[1])
         top, bottom = _cells(box[1] - place.y, box[3] - place.y, stride_y, scores.shape[0])
         inside = scores[top:bottom, left:right]
-        row, column = np.unravel_index(int(inside.argmax()), inside.shape)
-        row, column = int(row) + top, int(column) + left
+        down, across = np.unravel_index(int(inside.argmax()), inside.shape)
+        row, column = int(down) + top, int(across) + left
         x, y = int((column + 0.5) * stride_x), int((row + 0.5) * stride_y)
         crop = cut_square(view, x, y, PATCH_SIDE)
+        if self._references is not None:
+            return Explained(region, crop, *self._references.at(view, x, y))
         if self._memory is None or not self._sheet:
             return Explained(region, crop, None, "")
         bank = self._memory.banks[0]
@@ -116,4 +121,4 @@ def _vector(
 def _with_output(graph: bytes, tensor: str) -> bytes:
     model = onnx.load_from_string(graph)
     model.graph.output.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None))
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())

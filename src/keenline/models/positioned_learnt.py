@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from keenline.bundle import Precision
 from keenline.inference.bank import EMBEDDING
 from keenline.inference.engines import open_engine
+from keenline.inference.references import reference_members
 from keenline.inference.scoring import top_mean
 from keenline.models.base import LearningSet, Progress
 from keenline.models.learnt_bank import LEFT_OUT_AT_MOST, combined, groups_of, scale_weights
@@ -32,6 +33,7 @@ class LearntPositions:
         precision: Precision,
         progress: Progress,
     ) -> None:
+        self._good = good
         self._parts = len(good.parts)
         self._banks = tuple(banks)
         self._precision: Precision = precision
@@ -62,7 +64,7 @@ class LearntPositions:
 
     @property
     def members(self) -> Mapping[str, bytes]:
-        return {}
+        return reference_members(self._good.parts, self._good.names)
 
     def leave_one_out(self) -> NDArray[np.float64]:
         """Score of each part with its group's patches passed over, (parts,).

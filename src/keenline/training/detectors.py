@@ -84,6 +84,14 @@ def _classical(recipe: Recipe) -> Chosen:
             got=precision,
             next="it compares neighbouring grey levels, which coarser numbers would make equal",
         )
+    if recipe.inspect.fixtured:
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "The classical detector does not tell places apart",
+            where="recipe, [inspect] fixtured",
+            expected="detector memory_bank, or fixtured = false",
+            got="detector classical, fixtured = true",
+        )
     return Chosen(Classical(), 16)
 
 
