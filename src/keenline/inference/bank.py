@@ -95,7 +95,7 @@ def memory_file(
         arrays[f"source{place}"] = bank.source
         arrays[f"step{place}"] = np.array(bank.step)
     out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(out, allow_pickle=False, **arrays)
     return out.getvalue()
 
 

@@ -6,12 +6,14 @@ The one piece of code for this: learning, inspecting, evaluating and benchmarkin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from keenline.bundle import FramingFacts
+from keenline.errors import Code, ImageError
 from keenline.types import Image, Mask, ScoreMap
 
 SIZE_TOLERANCE = 0.05
@@ -69,6 +71,17 @@ class Framing:
             and abs(height - facts.height) <= SIZE_TOLERANCE * facts.height
         )
 
+    def wrong_size(self, width: int, height: int, where: object = None) -> ImageError:
+        """The error for an image that does not fit."""
+        return ImageError(
+            Code.IMAGE_SIZE,
+            "The image has another size than the part was learnt at",
+            where=where,
+            expected=f"{self.facts.width} x {self.facts.height} px, each within 5 %",
+            got=f"{width} x {height} px",
+            next="check camera and lens; after a change of resolution train again",
+        )
+
     def frame(self, image: Image) -> Framed:
         """Resize (or not), pad and cut into tiles."""
         height, width = image.shape[:2]
@@ -84,9 +97,7 @@ class Framing:
             image = _padded(image, _up(width, multiple), _up(height, multiple))
             whole = Place(0, 0, (0, 0, image.shape[1], image.shape[0]))
             return Framed(np.ascontiguousarray(image[None]), (whole,), (width, height))
-        image = _padded(
-            image, max(tile, _up(width, multiple)), max(tile, _up(height, multiple))
-        )
+        image = _padded(image, max(tile, _up(width, multiple)), max(tile, _up(height, multiple)))
         places = _places(image.shape[1], image.shape[0], tile, self.facts.overlap, multiple)
         views = np.stack([image[p.y : p.y + tile, p.x : p.x + tile] for p in places])
         return Framed(views, places, (width, height))
@@ -208,7 +219,7 @@ def _places(width: int, height: int, tile: int, overlap: int, multiple: int) -> 
 def _kept(starts: list[int], tile: int, length: int, multiple: int) -> list[tuple[int, int, int]]:
     # Neighbours meet in the middle of what they share, on the grid of the coarsest features.
     edges = [0]
-    for before, after in zip(starts, starts[1:], strict=False):
+    for before, after in pairwise(starts):
         middle = (after + before + tile) // 2
         edges.append(middle // multiple * multiple)
     edges.append(length)

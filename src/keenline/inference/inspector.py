@@ -96,7 +96,7 @@ class Inspector:
     def _predict(self, pixels: Image) -> Prediction:
         height, width = pixels.shape[:2]
         if not self._scorer.framing.fits(width, height):
-            raise _wrong_size(self.manifest, width, height)
+            raise self._scorer.framing.wrong_size(width, height)
         scored = self._scorer.score(pixels)
         recipe = self.manifest.recipe
         regions: tuple[Region, ...] = ()
@@ -127,24 +127,18 @@ def _since(start: float) -> float:
 
 
 def _checked(image: object) -> Image:
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3:
-        if image.shape[2] == 3 and min(image.shape[:2]) >= 1:
-            return image
+    if (
+        isinstance(image, np.ndarray)
+        and image.dtype == np.uint8
+        and image.ndim == 3
+        and image.shape[2] == 3
+        and image.size
+    ):
+        return image
     got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
     raise ImageError(
         Code.IMAGE_MODE,
         "The array is not an image",
         expected="uint8 (height, width, 3), RGB",
         got=got,
-    )
-
-
-def _wrong_size(manifest: Manifest, width: int, height: int) -> ImageError:
-    facts = manifest.framing
-    return ImageError(
-        Code.IMAGE_SIZE,
-        "The image has another size than the part was learnt at",
-        expected=f"{facts.width} x {facts.height} px, each within 5 %",
-        got=f"{width} x {height} px",
-        next="check camera and lens; after a change of resolution train again",
     )

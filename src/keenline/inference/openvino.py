@@ -83,7 +83,9 @@ class OpenVinoEngine:
         if model.inputs[0].get_partial_shape().compatible(openvino.PartialShape(list(shape))):
             try:
                 model.reshape(list(shape))
-                return self._runtime.compile_model(model, "CPU", self._options).create_infer_request()
+                return self._runtime.compile_model(
+                    model, "CPU", self._options
+                ).create_infer_request()
             except RuntimeError as error:
                 raise _refused(error) from error
         raise EngineError(

@@ -21,21 +21,20 @@ _JPEG_QUALITY = 80
 
 def patch_sheet(parts: Sequence[NDArray[np.uint8]], origins: NDArray[np.int32]) -> bytes:
     """Pictures of patches, `SHEET_COLUMNS` in a row, as one JPEG."""
-    rows = -(-len(origins) // SHEET_COLUMNS)
-    sheet = np.zeros((rows * PATCH_SIDE, SHEET_COLUMNS * PATCH_SIDE, 3), np.uint8)
-    for number in np.lexsort((origins[:, 1], origins[:, 0])):
+    pictures: list[Image | None] = [None] * len(origins)
+    for number in np.lexsort((origins[:, 1], origins[:, 0])):  # each part is read once
         part, view, turn, down, across = (int(v) for v in origins[number])
         pixels = np.rot90(parts[part][view], turn)
         y = int(down / 65536 * pixels.shape[0])
         x = int(across / 65536 * pixels.shape[1])
-        top, left = divmod(int(number), SHEET_COLUMNS)
-        place = np.s_[
-            top * PATCH_SIDE : (top + 1) * PATCH_SIDE, left * PATCH_SIDE : (left + 1) * PATCH_SIDE
-        ]
-        sheet[place] = cut_square(pixels, x, y, PATCH_SIDE)
-    out = io.BytesIO()
-    PillowImage.fromarray(sheet).save(out, "JPEG", quality=_JPEG_QUALITY)
-    return out.getvalue()
+        pictures[number] = cut_square(pixels, x, y, PATCH_SIDE)
+    return _sheet([picture for picture in pictures if picture is not None])
+
+
+def joined_sheets(first: bytes, number: int, second: bytes, more: int) -> bytes:
+    """One sheet of the `number` pictures of the first and the `more` pictures of the second."""
+    pictures = [*_pictures(first, number), *_pictures(second, more)]
+    return _sheet(pictures)
 
 
 def patch_picture(sheet: bytes, number: int) -> Image:
@@ -54,3 +53,26 @@ def cut_square(pixels: Image, x: int, y: int, side: int) -> Image:
     square = pixels[top : top + side, left : left + side]
     missing = ((0, side - square.shape[0]), (0, side - square.shape[1]), (0, 0))
     return np.pad(square, missing, mode="edge")
+
+
+def _sheet(pictures: Sequence[Image]) -> bytes:
+    rows = max(1, -(-len(pictures) // SHEET_COLUMNS))
+    sheet = np.zeros((rows * PATCH_SIDE, SHEET_COLUMNS * PATCH_SIDE, 3), np.uint8)
+    for number, picture in enumerate(pictures):
+        top, left = (PATCH_SIDE * place for place in divmod(number, SHEET_COLUMNS))
+        sheet[top : top + PATCH_SIDE, left : left + PATCH_SIDE] = picture
+    out = io.BytesIO()
+    PillowImage.fromarray(sheet).save(out, "JPEG", quality=_JPEG_QUALITY)
+    return out.getvalue()
+
+
+def _pictures(sheet: bytes, number: int) -> list[Image]:
+    with PillowImage.open(io.BytesIO(sheet)) as picture:
+        whole = np.asarray(picture.convert("RGB"))
+    return [
+        whole[top : top + PATCH_SIDE, left : left + PATCH_SIDE]
+        for top, left in (
+            (PATCH_SIDE * row, PATCH_SIDE * column)
+            for row, column in (divmod(place, SHEET_COLUMNS) for place in range(number))
+        )
+    ]

@@ -110,7 +110,7 @@ class LearntClassical:
 
     @property
     def precision(self) -> Precision:
-        """float32 always: neighbouring grey levels are compared, coarser numbers make them equal."""
+        """float32 always: coarser numbers would make neighbouring grey levels equal."""
         return "f32"
 
     @property

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from keenline.bundle import MEMORY, PATCHES, Precision
 from keenline.inference.bank import EMBEDDING, Bank, distances, memory_file
-from keenline.inference.enlarging import enlarge
 from keenline.inference.engines import open_engine
+from keenline.inference.enlarging import enlarge
 from keenline.inference.patch_sheet import patch_sheet
 from keenline.inference.scoring import top_mean
-from keenline.models.base import LearningSet, Progress, Views
+from keenline.models.base import LearningSet, Progress
 from keenline.models.patches import inspected
 from keenline.models.search_graph import full_graph
 from keenline.types import ScoreMap
@@ -102,9 +102,7 @@ class LearntBank:
         progress("leave one out", len(self._chosen), len(self._chosen))
         return found
 
-    def _map(
-        self, outputs: Mapping[str, NDArray[np.float32]], place: int, part: int
-    ) -> ScoreMap:
+    def _map(self, outputs: Mapping[str, NDArray[np.float32]], place: int, part: int) -> ScoreMap:
         grid = outputs[EMBEDDING.format(place)][0]
         queries = np.ascontiguousarray(grid.reshape(grid.shape[0], -1).T)
         shape = (grid.shape[1], grid.shape[2])

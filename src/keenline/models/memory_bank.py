@@ -79,7 +79,8 @@ class MemoryBank:
             embeddings, precision = self._quantised(self.quantise, embeddings, good)
             progress("quantise", 1, 1)
         groups = groups_of(good)
-        banks, origins = [], []
+        banks: list[Bank] = []
+        origins: list[NDArray[np.int32]] = []
         for scale, sample, projection in zip(SCALES, samples, projections, strict=True):
             progress("choose the bank", len(banks), len(SCALES))
             bank, origin = self._choose(sample, projection, scale, precision, groups, rng)

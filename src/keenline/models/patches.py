@@ -1,4 +1,4 @@
-"""Patches of good parts: where each is from, a random sample of them, and ways in which they may look."""
+"""Patches of good parts: where each is from, a random sample, and ways they may look."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from keenline.models.base import Views
 from keenline.types import Image, Mask
+
 
 @dataclass(frozen=True, slots=True)
 class View:

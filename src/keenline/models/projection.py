@@ -28,7 +28,8 @@ class Projection:
     """(channels, dimensions)"""
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (vectors - self.mean) @ self.weights
+        projected: NDArray[np.float32] = np.matmul(vectors - self.mean, self.weights)
+        return projected
 
 
 class StreamingPca:

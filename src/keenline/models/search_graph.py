@@ -10,9 +10,8 @@ import onnx.utils
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from keenline.inference.bank import INSIDE, Bank
+from keenline.inference.bank import EMBEDDING, INSIDE, Bank
 from keenline.inference.scoring import TOP_FRACTION, top_number
-from keenline.models.feature_graph import EMBEDDING
 from keenline.models.graph_writer import GraphWriter
 
 
@@ -112,10 +111,7 @@ def _distance_map(writer: GraphWriter, embedding: str, bank: Bank, weight: float
 
 
 def _on_grid_of(writer: GraphWriter, data: str, first: str, grid: tuple[int, int] | None) -> str:
-    if grid is not None:
-        end = writer.integers(1, *grid)
-    else:
-        end = writer.op("Shape", first, start=1)
+    end = writer.op("Shape", first, start=1) if grid is None else writer.integers(1, *grid)
     target = writer.op("Concat", writer.op("Shape", data, end=1), end, axis=0)
     return writer.op(
         "Resize", data, "", "", target, mode="linear", coordinate_transformation_mode="half_pixel"

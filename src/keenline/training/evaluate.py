@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from keenline.data.dataset import Dataset
 from keenline.data.reading import read_mask
 from keenline.errors import Code, DatasetError, ImageError
@@ -10,8 +12,6 @@ from keenline.evaluation.summary import Evaluation, summarise
 from keenline.inference.inspector import Inspector
 from keenline.models.base import Progress, silent
 from keenline.types import Inspection, Mask, Sample
-
-import numpy as np
 
 
 def evaluate(

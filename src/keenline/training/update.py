@@ -28,7 +28,7 @@ from keenline.bundle import (
 from keenline.data.dataset import Dataset, Skipped
 from keenline.data.reading import probe
 from keenline.errors import BundleError, Code, DatasetError, ImageError
-from keenline.inference.bank import EMBEDDING, INSIDE, Bank, Memory, memory_file, memory_from
+from keenline.inference.bank import EMBEDDING, Bank, Memory, memory_file, memory_from
 from keenline.inference.engines import open_engine
 from keenline.inference.framing import Framing
 from keenline.inference.patch_sheet import joined_sheets, patch_sheet
@@ -131,9 +131,7 @@ def _fitting(
     return fitting, tuple(skipped)
 
 
-def _look(
-    bundle: Bundle, new: LearningSet, scales: int, progress: Progress
-) -> list[PatchSample]:
+def _look(bundle: Bundle, new: LearningSet, scales: int, progress: Progress) -> list[PatchSample]:
     """Random patches of the new views as the deployed graph embeds them."""
     manifest = bundle.manifest
     inside = embeddings_inside(onnx.load_from_string(bundle.members[GRAPH]), scales)
@@ -199,8 +197,9 @@ def _new_members(
     graph = full_graph(embeddings, banks, memory.weights, mask, grid)
     names = [*memory.names, *new.names]
     old_count = len(memory.banks[0].vectors)
-    sheet = joined_sheets(bundle.members[PATCHES], old_count, patch_sheet(new.parts, origins),
-                          len(origins))
+    sheet = joined_sheets(
+        bundle.members[PATCHES], old_count, patch_sheet(new.parts, origins), len(origins)
+    )
     return {
         GRAPH: graph.SerializeToString(),
         MEMORY: memory_file(banks, memory.weights, names),
