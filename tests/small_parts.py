@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import tifffile
 from numpy.typing import NDArray
 from onnx import TensorProto
 from PIL import Image as PillowImage
@@ -51,6 +52,18 @@ def good_folder(root: Path, number: int = 6, size: tuple[int, int] = SIZE) -> Pa
     """`root/good` with `number` photos; answers with `root`."""
     for seed in range(number):
         save_image(root / "good" / f"{seed:03}.png", good_part(seed, size))
+    return root
+
+
+def sixteen_bit_folder(root: Path, number: int, bits: int = 12, kind: str = "tif") -> Path:
+    """`root/good` with photos of `bits` bits in 16-bit files; answers with `root`."""
+    (root / "good").mkdir(parents=True)
+    for seed in range(number):
+        values = good_part(seed)[..., 0].astype(np.uint16) << (bits - 8)
+        if kind == "tif":
+            tifffile.imwrite(root / f"good/{seed}.tif", values, compression=None)
+        else:
+            PillowImage.fromarray(values).save(root / f"good/{seed}.png")
     return root
 
 
