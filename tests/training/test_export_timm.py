@@ -197,6 +197,27 @@ def test_a_stride_that_is_not_there_is_answered_with_those_that_are(
 
 @needs_timm
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [("vit_tiny_patch16_224", (16,)), ("swin_tiny_patch4_window7_224", (8, 16))],
+    ids=["one size", "channels last"],
+)
+def test_a_network_without_maps_of_any_image_is_refused(
+    name: str, levels: tuple[int, ...], tmp_path: Path
+) -> None:
+    import timm
+    import torch
+
+    torch.manual_seed(11)
+    torch.save(timm.create_model(name).state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(BackboneError, match="any size") as caught:
+        export_timm(name, levels=levels, weights=tmp_path / "weights.pth", folder=tmp_path / "out")
+    assert caught.value.code is Code.BACKBONE_GRAPH
+    assert not (tmp_path / "out").exists()
+
+
+@needs_timm
+@pytest.mark.slow
 def test_a_place_that_cannot_be_written_leaves_nothing_behind(
     weights: Path, tmp_path: Path
 ) -> None:

@@ -145,6 +145,8 @@ def _check(network: Network, path: Path) -> None:
     import onnxruntime
     import torch
 
+    from keenline.inference.onnxruntime import FAULTS
+
     backbone = open_backbone(f"onnx:{path}")
     session = onnxruntime.InferenceSession(
         backbone.model.SerializeToString(), providers=["CPUExecutionProvider"]
@@ -154,18 +156,25 @@ def _check(network: Network, path: Path) -> None:
         picture = random.standard_normal(shape).astype(np.float32)
         with torch.no_grad():
             wanted = [features.numpy() for features in network.module(torch.from_numpy(picture))]
-        found = session.run(network.outputs, {"image": picture})
+        try:
+            found = session.run(network.outputs, {"image": picture})
+        except FAULTS as error:
+            raise _differs(network, "", shape, str(error).splitlines()[0]) from error
         for name, here, there in zip(network.outputs, found, wanted, strict=True):
             difference = _difference(here, there)
             if not difference <= LARGEST_DIFFERENCE:
-                raise BackboneError(
-                    Code.BACKBONE_GRAPH,
-                    "The exported graph does not give what torch gives",
-                    where=f"timm:{network.name}, output {name}, input {shape}",
-                    expected=f"features that differ by at most {LARGEST_DIFFERENCE:g}",
-                    got=f"{difference:.3g}",
-                    next="choose another network: in this one something was frozen on export",
-                )
+                raise _differs(network, f", output {name}", shape, f"{difference:.3g}")
+
+
+def _differs(network: Network, output: str, shape: tuple[int, ...], got: str) -> BackboneError:
+    return BackboneError(
+        Code.BACKBONE_GRAPH,
+        "The exported graph does not give what torch gives",
+        where=f"timm:{network.name}{output}, input {shape}",
+        expected=f"features that differ by at most {LARGEST_DIFFERENCE:g}",
+        got=got,
+        next="choose another network: in this one something was frozen on export",
+    )
 
 
 def _difference(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:

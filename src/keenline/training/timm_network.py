@@ -39,7 +39,8 @@ def open_network(name: str, levels: tuple[int, ...], weights: Path | None) -> Ne
     """levels: the strides wanted, ascending.
 
     Raises EnvironmentMissing (no torch or timm) or BackboneError: an unknown name, a stride that
-    the network does not have, weights that cannot be downloaded, or that belong to another one.
+    the network does not have, weights that cannot be downloaded or that belong to another one, or
+    features that are no maps of an image of any size.
     """
     _check_extra()
     import timm
@@ -62,7 +63,7 @@ def open_network(name: str, levels: tuple[int, ...], weights: Path | None) -> Ne
     places = _places(name, levels)
     module = _loaded(name, places, weights)
     about = module.feature_info
-    return Network(
+    network = Network(
         name,
         module,
         tuple(about.reduction()),
@@ -70,6 +71,8 @@ def open_network(name: str, levels: tuple[int, ...], weights: Path | None) -> Ne
         dict(module.pretrained_cfg),
         weights,
     )
+    _check_maps(network)
+    return network
 
 
 def _check_extra() -> None:
@@ -142,6 +145,36 @@ def _loaded(name: str, places: tuple[int, ...], weights: Path | None) -> Any:
         given = weights or Path("what timm downloaded")
         raise _wrong_weights(name, given, f"nothing for {len(left)} tensors, such as {left[0]}")
     return module.eval()
+
+
+def _check_maps(network: Network) -> None:
+    """Raise BackboneError unless an image of any size gives (batch, channels, height, width)."""
+    import torch
+
+    height, width = 96, 160  # in multiples of 32, and hardly what a network is made for
+    try:
+        with torch.no_grad():
+            features = network.module(torch.zeros(1, 3, height, width))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise _no_maps(network, "images of any size", _first_line(error)) from error
+    found = [tuple(each.shape[1:]) for each in features]
+    wanted = [
+        (channels, height // stride, width // stride)
+        for channels, stride in zip(network.channels, network.strides, strict=True)
+    ]
+    if found != wanted:
+        raise _no_maps(network, f"features of {wanted}", f"{found}")
+
+
+def _no_maps(network: Network, expected: str, got: str) -> BackboneError:
+    return BackboneError(
+        Code.BACKBONE_GRAPH,
+        "The network does not turn an image of any size into maps of features",
+        where=f"timm:{network.name}",
+        expected=expected,
+        got=got,
+        next="choose a convolutional network, such as mobilenetv3_large_100",
+    )
 
 
 def _offline(name: str, error: Exception) -> BackboneError:
