@@ -20,7 +20,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from keenline.errors import BackboneError, Code, EnvironmentMissing, KeenlineError, OutputError
+from keenline.errors import (
+    BackboneError,
+    Code,
+    EngineError,
+    EnvironmentMissing,
+    KeenlineError,
+    OutputError,
+)
+from keenline.inference.engines import open_engine
 from keenline.models.backbones import cache_folder, open_backbone
 from keenline.training.timm_network import Network, open_network
 
@@ -142,26 +150,22 @@ def _numbers(values: NDArray[np.float64]) -> str:
 
 def _check(network: Network, path: Path) -> None:
     """Raise BackboneError unless the graph can be opened and gives what torch gives."""
-    import onnxruntime
     import torch
 
-    from keenline.inference.onnxruntime import FAULTS
-
     backbone = open_backbone(f"onnx:{path}")
-    session = onnxruntime.InferenceSession(
-        backbone.model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    engine = open_engine(backbone.model.SerializeToString(), name="onnxruntime", precision="f32")
     random = np.random.default_rng(0)
     for shape in CHECKED:
         picture = random.standard_normal(shape).astype(np.float32)
         with torch.no_grad():
             wanted = [features.numpy() for features in network.module(torch.from_numpy(picture))]
         try:
-            found = session.run(network.outputs, {"image": picture})
-        except FAULTS as error:
-            raise _differs(network, "", shape, str(error).splitlines()[0]) from error
-        for name, here, there in zip(network.outputs, found, wanted, strict=True):
-            difference = _difference(here, there)
+            # A deployed graph takes pixels, this one what they are brought to.
+            found = engine.run(picture)  # type: ignore[arg-type]
+        except EngineError as error:
+            raise _differs(network, "", shape, error.got or error.what) from error
+        for name, features in zip(network.outputs, wanted, strict=True):
+            difference = _difference(found[name], features)
             if not difference <= LARGEST_DIFFERENCE:
                 raise _differs(network, f", output {name}", shape, f"{difference:.3g}")
 
