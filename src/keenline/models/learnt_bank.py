@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from keenline.inference.scoring import top_mean
 from keenline.models.base import LearningSet, Progress
 from keenline.models.patches import inspected
 from keenline.models.search_graph import full_graph
-from keenline.types import ScoreMap
+from keenline.types import Mask, ScoreMap
 
 LEFT_OUT_AT_MOST = 120
 """Parts that are scored by leaving them out: enough for an estimate, and bounded in time."""
@@ -26,6 +27,13 @@ _PRIOR_PARTS = 5
 _PRIOR_SPREAD = 0.1
 """Spread of good parts' scores relative to their mean, believed as much as `_PRIOR_PARTS` parts:
 three parts may agree by chance, and a scale must not get all the weight for that."""
+
+
+class _Seen(NamedTuple):
+    """What one scale says of a view, and where it counts."""
+
+    scores: ScoreMap
+    inside: NDArray[np.bool_]
 
 
 class LearntBank:
@@ -49,7 +57,11 @@ class LearntBank:
         self._groups = groups_of(good)
         self._chosen = range(0, len(good.parts), -(-len(good.parts) // LEFT_OUT_AT_MOST))
         self._left_out = self._leave_out_maps(progress)
-        self._weights = scale_weights(self._left_out)
+        counted = [
+            [[seen.scores[seen.inside] for seen in scales] for scales in views]
+            for views in self._left_out
+        ]
+        self._weights = scale_weights(counted)
         self._graph = self._write()
 
     @property
@@ -87,37 +99,47 @@ class LearntBank:
         scores[self._chosen] = [self._score(maps) for maps in self._left_out]
         return scores
 
-    def _leave_out_maps(self, progress: Progress) -> list[list[list[ScoreMap]]]:
-        """For each part, view and scale the map without its own members."""
+    def _leave_out_maps(self, progress: Progress) -> list[list[list[_Seen]]]:
+        """For each part, view and scale the map without the part's own members."""
         graph = self._embeddings.SerializeToString()
         engine = open_engine(graph, name="openvino", precision=self._precision)
         found = []
         for done, part in enumerate(self._chosen):
             progress("leave one out", done, len(self._chosen))
-            maps = []
-            for view in self._good.parts[part]:
+            views = []
+            for number, view in enumerate(self._good.parts[part]):
                 outputs = engine.run(view[None])
-                maps.append([self._map(outputs, place, part) for place in range(len(self._banks))])
-            found.append(maps)
+                roi = self._good.inside(part, number)
+                views.append([self._seen(outputs, k, part, roi) for k in range(len(self._banks))])
+            found.append(views)
         progress("leave one out", len(self._chosen), len(self._chosen))
         return found
 
-    def _map(self, outputs: Mapping[str, NDArray[np.float32]], place: int, part: int) -> ScoreMap:
+    def _seen(
+        self,
+        outputs: Mapping[str, NDArray[np.float32]],
+        place: int,
+        part: int,
+        roi: Mask | None,
+    ) -> _Seen:
         grid = outputs[EMBEDDING.format(place)][0]
         queries = np.ascontiguousarray(grid.reshape(grid.shape[0], -1).T)
         shape = (grid.shape[1], grid.shape[2])
         bank = self._banks[place]
         own = self._groups[bank.source] == self._groups[part]
         scores = distances(bank, queries, without=own).reshape(shape)
-        return scores * inspected(self._good.roi, 0, shape)
+        return _Seen(scores, inspected(roi, 0, shape))
 
-    def _score(self, views: Sequence[Sequence[ScoreMap]]) -> float:
-        return max(top_mean(combined(maps, self._weights)) for maps in views)
+    def _score(self, views: Sequence[Sequence[_Seen]]) -> float:
+        return max(
+            top_mean(combined([s.scores for s in scales], self._weights)[scales[0].inside])
+            for scales in views
+        )
 
     def _write(self) -> onnx.ModelProto:
         grid = mask = None
         if self._good.fixed_size:
-            shape = self._left_out[0][0][0].shape
+            shape = self._left_out[0][0][0].scores.shape
             grid = (shape[0], shape[1])
             if self._good.roi is not None:
                 mask = inspected(self._good.roi, 0, grid).astype(np.float32)
@@ -129,20 +151,25 @@ def groups_of(good: LearningSet) -> NDArray[np.int64]:
     return np.array(good.groups or range(len(good.parts)), np.int64)
 
 
-def scale_weights(maps: Sequence[Sequence[Sequence[ScoreMap]]]) -> tuple[float, ...]:
+def scale_weights(
+    left_out: Sequence[Sequence[Sequence[NDArray[np.float32]]]],
+) -> tuple[float, ...]:
     """One factor a scale, so that good parts' scores vary equally at each.
+
+    left_out: the inspected distances of each part, view and scale.
 
     Scales are then added as tests of equal strength; without it the finest, whose distances are
     largest, would decide alone.
     """
     weights = []
-    for place in range(len(maps[0][0])):
-        scores = np.array([max(top_mean(view[place]) for view in part) for part in maps])
+    scales = len(left_out[0][0])
+    for place in range(scales):
+        scores = np.array([max(top_mean(view[place]) for view in part) for part in left_out])
         mean = float(scores.mean()) or 1.0
         squares = float(((scores - mean) ** 2).sum())
         prior = _PRIOR_PARTS * (_PRIOR_SPREAD * mean) ** 2
         spread = ((squares + prior) / (len(scores) - 1 + _PRIOR_PARTS)) ** 0.5
-        weights.append(1.0 / (spread * len(maps[0][0])))
+        weights.append(1.0 / (spread * scales))
     return tuple(weights)
 
 

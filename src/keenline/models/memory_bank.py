@@ -37,6 +37,10 @@ CANDIDATES = 20_000
 CALIBRATION_PARTS = 24
 """Parts from which the ranges of an int8 graph are taken."""
 
+HEADROOM = 1.5
+"""By how much an int8 embedding may exceed every good patch before it is clipped: a gross defect
+lies outside what good parts show, and clipped it would look nearer than it is."""
+
 Quantise: TypeAlias = Callable[[onnx.ModelProto, Sequence[Views]], onnx.ModelProto]
 """A float32 graph and views it will see -> the same graph in int8."""
 
@@ -135,7 +139,8 @@ class MemoryBank:
                 found = engine.run(view.pixels[None])
                 for place in range(len(SCALES)):
                     grid = found[EMBEDDING.format(place)][0]
-                    inside = inspected(good.roi, view.turn, (grid.shape[1], grid.shape[2]))
+                    roi = good.inside(part, view.view)
+                    inside = inspected(roi, view.turn, (grid.shape[1], grid.shape[2]))
                     cells = np.flatnonzero(inside)
                     if not len(cells):
                         continue
@@ -168,7 +173,7 @@ class MemoryBank:
         chosen = greedy_k_center(vectors, max(16, round(self.bank_size * scale)), rng)
         members, member_source = vectors[chosen], source[chosen]
         radius = reach(members, groups[member_source], vectors, groups[source])
-        step = float(np.abs(vectors).max()) / 127.0 if precision == "int8" else 0.0
+        step = HEADROOM * float(np.abs(vectors).max()) / 127.0 if precision == "int8" else 0.0
         return Bank(members, radius, member_source, step), origins[chosen]
 
 

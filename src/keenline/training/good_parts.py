@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keenline.data.dataset import Skipped
-from keenline.data.reading import read_image
+from keenline.data.reading import probe, read_image
 from keenline.errors import Code, DatasetError, ImageError
 from keenline.inference.framing import Framing
 from keenline.inference.region_of_interest import roi_mask
@@ -73,12 +74,17 @@ def learning_set(
         )
     facts = framing.facts
     roi = None
+    rois: Sequence[NDArray[np.bool_]] = ()
     if facts.fixed_size and facts.tile is None:
-        roi = _framed_roi(roi_mask(inspect, facts.width, facts.height), framing)
+        mask = roi_mask(inspect, facts.width, facts.height)
+        roi = None if mask is None else _framed_roi(mask, framing)[0]
+    elif inspect.roi or inspect.ignore:
+        rois = _Rois(read.samples, inspect, framing)
     names = [sample.image.name for sample in read.samples]
     return LearningSet(
         parts=read.views,
         roi=roi,
+        rois=rois,
         fixed_size=facts.fixed_size or facts.tile is not None,
         groups=groups,
         names=names,
@@ -134,10 +140,38 @@ def _views(sample: Sample, framing: Framing) -> Views:
     return framing.frame(image).views
 
 
-def _framed_roi(roi: Mask | None, framing: Framing) -> Mask | None:
-    """Framed as an image is, so that it is resized or padded just as the image is."""
-    if roi is None:
-        return None
+class _Rois(Sequence[NDArray[np.bool_]]):
+    """The inspected pixels of the views of each sample, made when they are asked for."""
+
+    def __init__(
+        self, samples: Sequence[Sample], inspect: InspectSettings, framing: Framing
+    ) -> None:
+        self._samples = samples
+        self._inspect = inspect
+        self._framing = framing
+        self._known: dict[tuple[int, int], NDArray[np.bool_]] = {}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, number: int) -> NDArray[np.bool_]: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[NDArray[np.bool_]]: ...
+    def __getitem__(self, number: int | slice) -> NDArray[np.bool_] | list[NDArray[np.bool_]]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(len(self))[number]]
+        facts = probe(self._samples[number].image)
+        size = facts.width, facts.height
+        if size not in self._known:
+            mask = roi_mask(self._inspect, *size)
+            assert mask is not None
+            self._known = {size: _framed_roi(mask, self._framing)}  # one size is kept
+        return self._known[size]
+
+
+def _framed_roi(roi: Mask, framing: Framing) -> NDArray[np.bool_]:
+    """(views, height, width): framed as an image is, resized, padded and cut in the same way."""
     picture: Image = np.repeat(roi.astype(np.uint8)[..., None] * 255, 3, axis=2)
-    inside: Mask = framing.frame(picture).views[0, :, :, 0] > 127
+    inside: NDArray[np.bool_] = framing.frame(picture).views[..., 0] > 127
     return inside

@@ -80,8 +80,9 @@ def update(
             Code.BUNDLE_CANNOT_UPDATE,
             "This bundle cannot take more images",
             where=path,
-            expected="a bundle of the memory_bank detector",
-            got=bundle.manifest.detector,
+            expected="the memory_bank detector, its part not fixtured",
+            got=bundle.manifest.detector
+            + (", fixtured" if bundle.manifest.recipe.inspect.fixtured else ""),
             next="train again with all images",
         )
     check_writable(output)
@@ -148,7 +149,9 @@ def _look(bundle: Bundle, new: LearningSet, scales: int, progress: Progress) -> 
             found = engine.run(view.pixels[None])
             for place, sample in enumerate(samples):
                 grid = found[EMBEDDING.format(place)][0]
-                cells = np.flatnonzero(inspected(new.roi, view.turn, grid.shape[1:]))
+                cells = np.flatnonzero(
+                    inspected(new.inside(part, view.view), view.turn, grid.shape[1:])
+                )
                 number = min(PATCHES_A_VIEW, len(cells))
                 sample.add(grid, rng.choice(cells, number, replace=False), part, view)
     progress("look at new parts", len(new.parts), len(new.parts))
