@@ -38,9 +38,6 @@ class LearningSet:
     """Indexable; may read from disk, so take each element once where that is possible."""
     roi: Mask | None = None
     """Which pixels of a view are inspected, (height, width); None when all are, or when tiled."""
-    rois: Sequence[NDArray[np.bool_]] = ()
-    """Where views differ in what is inspected (tiles, varied sizes): of each part which pixels,
-    (views, height, width). Empty when `roi` says it for all, or when all pixels are inspected."""
     fixed_size: bool = True
     """False when parts differ in height and width; then each has exactly one view."""
     groups: Sequence[int] = ()
@@ -48,6 +45,9 @@ class LearningSet:
     What is left out, is left out by group."""
     names: Sequence[str] = ()
     """What each part is called, for explanations; empty when nobody will ask."""
+    rois: Sequence[NDArray[np.bool_]] = ()
+    """Where views differ in what is inspected (tiles, varied sizes): of each part which pixels,
+    (views, height, width). Empty when `roi` says it for all, or when all pixels are inspected."""
 
     def inside(self, part: int, view: int) -> Mask | None:
         """Which pixels of a view are inspected, (height, width); None when all are."""
