@@ -145,7 +145,7 @@ class DetectorSettings(_Table):
     engine: Literal["openvino", "onnxruntime"] = "openvino"
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
     """Of the numbers the engine computes with; `auto` is settled and recorded in the bundle."""
-    bank_size: int = Field(default=2000, ge=16, le=100_000)
+    bank_size: int = Field(default=1000, ge=16, le=100_000)
     """Patches of good parts that are kept to compare with."""
 
 

@@ -15,10 +15,10 @@ from keenline.models.backbones import Backbone
 from keenline.models.graph_writer import OPSET, GraphWriter
 from keenline.models.projection import Projection
 
-SCALES = (1.0, 2 / 3, 1 / 3)
+SCALES = (1.0, 0.5)
 """Sides at which one image is looked at, in one pass: fine cracks show at the first, dents and
-uneven surfaces at the last (docs/decisions/0006-memory-bank.md)."""
-
+uneven surfaces at the second. Two thirds instead of a half gave the same on cracks and less on
+tiles, a third scale cost more than it gave (docs/decisions/0006-memory-bank.md)."""
 
 FED = "fed_"
 """What the names of the nodes begin with that bring pixels to what the backbone wants."""

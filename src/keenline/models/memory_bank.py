@@ -50,7 +50,7 @@ class MemoryBank:
     """A `Detector`."""
 
     backbone: Backbone
-    bank_size: int = 2000
+    bank_size: int = 1000
     """Members at the finest scale; a coarser scale has fewer, in proportion to its side."""
     brightness: float = 0.2
     """How much darker and brighter good parts may look, as a fraction."""

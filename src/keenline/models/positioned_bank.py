@@ -32,8 +32,8 @@ from keenline.models.rounding import Quantise, rounded
 DIMENSIONS = 128
 """Components kept at most."""
 
-BANK_SHARE = 125
-"""One member a cell for so many patches of `bank_size`: the default of 2000 gives 16."""
+BANK_SHARE = 62
+"""One member a cell for so many patches of `bank_size`: the default of 1000 gives 16."""
 
 FEWEST_MEMBERS = 4
 """Fewer cannot tell a place that varies from one that does not."""
@@ -50,7 +50,7 @@ class PositionedBank:
     """A `Detector`; its arguments are those of `MemoryBank`."""
 
     backbone: Backbone
-    bank_size: int = 2000
+    bank_size: int = 1000
     """A member a cell for every `BANK_SHARE` of these."""
     brightness: float = 0.2
     """How much darker and brighter good parts may look, as a fraction."""
