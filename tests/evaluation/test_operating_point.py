@@ -83,7 +83,7 @@ def test_identical_scores_give_that_score_and_nothing_above() -> None:
 def test_statement_of_an_estimate() -> None:
     assert estimated_threshold(np.arange(1.0, 61.0)).statement == (
         "estimate from 60 parts left out one at a time; no guarantee. "
-        "59 held-out parts are needed to claim <= 5 % at 95 % confidence"
+        "59 more parts, held out from learning, are needed to claim <= 5 % at 95 % confidence"
     )
 
 

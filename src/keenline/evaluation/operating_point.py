@@ -44,7 +44,7 @@ class Threshold:
         needed = parts_needed(1 - self.false_alarm_rate, 0, self.confidence)
         return (
             f"estimate from {self.held_out} parts left out one at a time; no guarantee. "
-            f"{needed} held-out parts are needed to claim {claim}"
+            f"{needed} more parts, held out from learning, are needed to claim {claim}"
         )
 
 

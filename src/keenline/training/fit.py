@@ -99,7 +99,7 @@ def train(
     manifest = _manifest(recipe, chosen, framing, calibration, training, learnt)
     members = {GRAPH: learnt.graph.SerializeToString(), **learnt.members}
     bundle = write_bundle(output, manifest, members)
-    notes = _notes(dataset, read.samples, framing, hashes)
+    notes = (*_notes(dataset, read.samples, framing, hashes), *_rounding_note(recipe, learnt))
     return Trained(bundle, output, notes, skipped, time.perf_counter() - start)
 
 
@@ -230,3 +230,14 @@ def _notes(
             "and the graph takes any size, which is slower than one size"
         )
     return tuple(notes)
+
+
+def _rounding_note(recipe: Recipe, learnt: Learnt) -> tuple[str, ...]:
+    settings = recipe.detector
+    if (settings.name, settings.precision) == ("memory_bank", "auto") and learnt.precision == "f32":
+        note = (
+            f"the backbone {settings.backbone} does not survive rounding to int8 on this part: "
+            "the bundle computes in float32, which is slower"
+        )
+        return (note,)
+    return ()
