@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from datasets import DATA, REPOSITORY, WEIGHTS, RealSet, named
-from results_file import circumstances, commit, load, table, write_section
+from results_file import Start, circumstances, table, write_section
 
 from keenline.errors import KeenlineError
 from keenline.inference.inspector import Inspector
@@ -49,18 +49,17 @@ def main() -> None:
     if not DATA.is_dir():
         print("skipped: the real images are expected in ../shared/data, which is not there")
         return
-    before = load()
-    made_by = commit()
-    runs = [run for run in _kept() if run["commit"] == made_by] if asked.resume else []
+    start = Start.now()
+    runs = [run for run in _kept() if run["commit"] == start.commit] if asked.resume else []
     for real in named(asked.sets):
         for features in asked.features:
             for seed in range(asked.seeds):
-                key = {"set": real.name, "features": features, "seed": seed, "commit": made_by}
+                key = {"set": real.name, "features": features, "seed": seed, "commit": start.commit}
                 if not any(key.items() <= run.items() for run in runs):
                     runs.append(key | _run(real, features, seed, asked.threads))
                     _keep(runs[-1])
                     _say(runs[-1])
-    write_section("accuracy", _text(runs, before, asked))
+    write_section("accuracy", _text(runs, start, asked))
 
 
 def _run(real: RealSet, features: str, seed: int, threads: int) -> dict[str, Any]:
@@ -99,9 +98,9 @@ def _detector(features: str) -> DetectorSettings:
     return DetectorSettings(backbone=f"onnx:{WEIGHTS / features / 'features.onnx'}")
 
 
-def _text(runs: list[dict[str, Any]], before: float, asked: argparse.Namespace) -> str:
+def _text(runs: list[dict[str, Any]], start: Start, asked: argparse.Namespace) -> str:
     about = ABOUT.format(seeds=asked.seeds, threads=asked.threads or "all")
-    parts = ["## Accuracy on real images", about, circumstances(before=before)]
+    parts = ["## Accuracy on real images", about, circumstances(start)]
     for real in named(asked.sets):
         rows = [_row(features, _of(runs, real.name, features)) for features in asked.features]
         header = ("features", *(title for _, title, _ in COLUMNS), "computed in", "threshold")

@@ -17,7 +17,7 @@ import common_images
 import goals
 from datasets import WEIGHTS
 from environments import InstallFailed, anomalib_python, core_python, installed_mb
-from results_file import circumstances, load, write_section
+from results_file import Start, circumstances, write_section
 from rounds import ANOMALIB, Variant, anomalib_variants, keenline_variants, measure, measure_alone
 from workers import WorkerFailed, ask
 
@@ -35,7 +35,7 @@ def main() -> None:
     if not common_images.are_here():
         print("skipped: the real images are expected in ../shared/data, which is not there")
         return
-    before = load()
+    start = Start.now()
     ours = keenline_variants(common_images.SIZE)
     theirs, trouble = _peers(asked)
     core, core_trouble = _core()
@@ -61,7 +61,7 @@ def main() -> None:
     parts = [
         "## Against anomalib",
         about,
-        circumstances(before=before, others=_versions(theirs)),
+        circumstances(start, others=_versions(theirs)),
         *(f"**Not measured:** {text}" for text in (trouble, core_trouble) if text),
         "### Goals",
         goals.against_goals(ours, core, peer),

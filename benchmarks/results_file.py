@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 from keenline.cli.machine import this_machine
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+BUSY = 0.5
+"""Load above which something else must have been running."""
+
 PACKAGES = ("numpy", "onnx", "onnxruntime", "openvino", "scikit-learn")
 
 
@@ -23,26 +27,34 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def circumstances(*, before: float, others: str = "") -> str:
-    """One paragraph: command, date, machine, versions and how busy the machine was.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What was so when a program started, before its own work counts."""
 
-    before: the one-minute load when the program started, its own work not included.
-    """
+    load: float
+    """Processes running or waiting, averaged over the last minute; 0 where nobody counts."""
+    commit: str
+
+    @classmethod
+    def now(cls) -> Start:
+        return cls(os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, commit())
+
+
+def circumstances(start: Start, *, others: str = "") -> str:
+    """One paragraph: command, date, machine, versions and how busy the machine was."""
     machine = this_machine(Path(__file__).parent)
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     told = ", ".join(machine.instructions or ())
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    ended = commit()
+    code = start.commit if ended == start.commit else f"{start.commit} (at the end {ended})"
+    busy = "; other work ran beside it, so times are too long" if start.load > BUSY else ""
     return (
-        f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {commit()}, on "
+        f"Made by `{command}` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {code}, on "
         f"{machine.processor} ({machine.cores} cores; {told}), {machine.system}, "
-        f"Python {machine.python}, {versions}{others}. Load of the machine before: {before:.2f}"
-        f"{'; other work ran beside it' if before > 0.5 else ''}."
+        f"Python {machine.python}, {versions}{others}. Load of the machine before: "
+        f"{start.load:.2f}{busy}."
     )
-
-
-def load() -> float:
-    """Processes running or waiting, averaged over the last minute; 0 where nobody counts."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def write_section(name: str, text: str, path: Path = RESULTS) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import common_images
 import goals
-from results_file import circumstances, load, write_section
+from results_file import Start, circumstances, write_section
 from rounds import keenline_variants, measure, measure_alone
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     if not common_images.are_here():
         print("skipped: the real images are expected in ../shared/data, which is not there")
         return
-    before = load()
+    start = Start.now()
     variants = keenline_variants(common_images.SIZE)
     with tempfile.TemporaryDirectory(prefix="keenline-") as name:
         folder = Path(name)
@@ -34,7 +34,7 @@ def main() -> None:
     text = "\n\n".join(
         [
             "## Speed and memory",
-            circumstances(before=before),
+            circumstances(start),
             goals.against_goals(variants, None, nobody),
             goals.measured(variants, [None for _ in variants]),
         ]
