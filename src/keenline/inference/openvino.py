@@ -16,18 +16,18 @@ from keenline.inference.outputs import finite
 # OpenVINO picks bf16 by itself on CPUs that have it, which moves scores; so it is always told.
 _HINTS = {"f32": "f32", "int8": "f32", "bf16": "bf16"}
 
-SHAPES_KEPT = 24
+SHAPES_KEPT = 64
 """Compiled input shapes kept at once; parts that differ in size come in a few dozen."""
 
 
 class OpenVinoEngine:
     """An `Engine`; `threads` 0 leaves the number to OpenVINO.
 
-    A graph is compiled anew for each input shape, never with shapes left open: OpenVINO 2026.4
-    gives wrong numbers for an int8 graph whose inner sizes follow from an open input size (scores
-    doubled, where ONNX Runtime and the same graph with a fixed shape agreed to 1 %), and open
-    shapes are slower besides. The first image of a new shape therefore takes some tenths of a
-    second longer.
+    An int8 graph is compiled anew for each input shape, never with its size left open: OpenVINO
+    2026.4 gives wrong numbers for an int8 graph whose inner sizes follow from an open input size
+    (scores doubled, where ONNX Runtime and the same graph with a fixed shape agreed to 1 %). The
+    first image of a new size then takes some tenths of a second longer. In float the open size is
+    right, and one compilation serves all.
     """
 
     def __init__(self, graph: bytes, *, precision: str, threads: int = 0) -> None:
@@ -47,9 +47,12 @@ class OpenVinoEngine:
         # From the model: compiled, an output may go by other tensors' names as well.
         self._names = [next(iter(output.names)) for output in model.outputs]
         _, height, width, channels = model.inputs[0].get_partial_shape()
+        self._open: openvino.InferRequest | None = None
         if height.is_static and width.is_static:
             shape = (1, height.get_length(), width.get_length(), channels.get_length())
             self._requests[shape] = self._compile(model, shape)
+        elif precision != "int8":
+            self._open = self._compiled(model)
 
     def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         request = self._request(images.shape)
@@ -64,6 +67,8 @@ class OpenVinoEngine:
         return finite(outputs, self.version)
 
     def _request(self, shape: tuple[int, ...]) -> openvino.InferRequest:
+        if self._open is not None:
+            return self._open
         if shape in self._requests:
             self._requests.move_to_end(shape)
             return self._requests[shape]
@@ -80,21 +85,23 @@ class OpenVinoEngine:
             raise _refused(error) from error
 
     def _compile(self, model: openvino.Model, shape: tuple[int, ...]) -> openvino.InferRequest:
-        if model.inputs[0].get_partial_shape().compatible(openvino.PartialShape(list(shape))):
-            try:
-                model.reshape(list(shape))
-                return self._runtime.compile_model(
-                    model, "CPU", self._options
-                ).create_infer_request()
-            except RuntimeError as error:
-                raise _refused(error) from error
-        raise EngineError(
-            Code.ENGINE_INPUT_SHAPE,
-            "The image has another shape than the graph takes",
-            expected=f"(batch, height, width, 3) as {model.inputs[0].get_partial_shape()}",
-            got=shape,
-            next="frame the image as the bundle says",
-        )
+        if not model.inputs[0].get_partial_shape().compatible(openvino.PartialShape(list(shape))):
+            raise EngineError(
+                Code.ENGINE_INPUT_SHAPE,
+                "The image has another shape than the graph takes",
+                expected=f"(batch, height, width, 3) as {model.inputs[0].get_partial_shape()}",
+                got=shape,
+                next="frame the image as the bundle says",
+            )
+        model.reshape(list(shape))
+        return self._compiled(model)
+
+    def _compiled(self, model: openvino.Model) -> openvino.InferRequest:
+        try:
+            compiled = self._runtime.compile_model(model, "CPU", self._options)
+        except RuntimeError as error:
+            raise _refused(error) from error
+        return compiled.create_infer_request()
 
 
 def _refused(error: RuntimeError) -> EngineError:
