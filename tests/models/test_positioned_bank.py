@@ -20,7 +20,7 @@ from keenline.inference.inspector import Inspector
 from keenline.models.backbones import Backbone, open_backbone
 from keenline.models.base import LearningSet, silent
 from keenline.models.coreset import reach
-from keenline.models.feature_graph import embedding_graph, raw_features
+from keenline.models.feature_graph import SCALES, embedding_graph, raw_features
 from keenline.models.learnt_bank import combined
 from keenline.models.memory_bank import MemoryBank
 from keenline.models.positioned_bank import PositionedBank
@@ -117,7 +117,7 @@ def test_passing_over_members_raises_the_distance_and_never_leaves_a_cell_withou
 def test_the_graph_computes_what_the_definition_says(backbone: Backbone, engine: str) -> None:
     images = np.stack([good_part(70), dented(71), np.full_like(GOOD[0], 255)])
     projections = []
-    for number in range(3):
+    for number in range(len(SCALES)):
         pca = StreamingPca(20)
         for part in GOOD:
             grid = in_onnxruntime(raw_features(backbone), {"image": part[None]})
@@ -128,7 +128,7 @@ def test_the_graph_computes_what_the_definition_says(backbone: Backbone, engine:
     found = in_onnxruntime(embeddings, {"image": images})
     banks, expected = [], []
     numbers = np.arange(len(GOOD))
-    for number in range(3):
+    for number in range(len(SCALES)):
         name = EMBEDDING.format(number)
         shape = looked[name].shape
         vectors = np.ascontiguousarray(looked[name].reshape(shape[0], shape[1], -1).swapaxes(1, 2))
@@ -139,7 +139,7 @@ def test_the_graph_computes_what_the_definition_says(backbone: Backbone, engine:
         expected.append([cell_distances(bank, each, keep) for each in found[name]])
     inside = np.ones(banks[0].grid, bool)
     inside[:3] = False
-    weights = (0.5, 0.3, 0.2)
+    weights = (0.6, 0.4)
     graph = positioned_graph(embeddings, banks, weights, inside)
     outputs = ENGINES[engine](graph, {"image": images})
     for place in range(len(images)):

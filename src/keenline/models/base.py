@@ -49,6 +49,14 @@ class LearningSet:
     """Where views differ in what is inspected (tiles, varied sizes): of each part which pixels,
     (views, height, width). Empty when `roi` says it for all, or when all pixels are inspected."""
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of every view, or None when they differ."""
+        if not self.fixed_size:
+            return None
+        height, width = self.parts[0].shape[1:3]
+        return height, width
+
     def inside(self, part: int, view: int) -> Mask | None:
         """Which pixels of a view are inspected, (height, width); None when all are."""
         return self.rois[part][view] if self.rois else self.roi

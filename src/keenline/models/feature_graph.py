@@ -24,16 +24,19 @@ FED = "fed_"
 """What the names of the nodes begin with that bring pixels to what the backbone wants."""
 
 
-def raw_features(backbone: Backbone) -> onnx.ModelProto:
-    """A graph to all feature channels side by side, locally averaged, for images of any size."""
+def raw_features(backbone: Backbone, size: tuple[int, int] | None = None) -> onnx.ModelProto:
+    """A graph to all feature channels side by side, locally averaged.
+
+    size: (height, width), or None for images of any size, which run several times slower.
+    """
     writer = GraphWriter()
     outputs = {}
     channels = sum(level.channels for _, level in backbone.levels)
-    for number, levels in enumerate(_levels(writer, backbone, None)):
+    for number, levels in enumerate(_levels(writer, backbone, size)):
         grid = [levels[0], *(_enlarged(writer, backbone, i, t) for i, t in _coarser(levels))]
         joined = writer.op("Concat", *grid, axis=1, name=EMBEDDING.format(number))
         outputs[joined] = ("batch", channels, f"h{number}", f"w{number}")
-    return writer.model("raw_features", {"image": _image_input(None)}, outputs)
+    return writer.model("raw_features", {"image": _image_input(size)}, outputs)
 
 
 def embedding_graph(

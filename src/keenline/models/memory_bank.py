@@ -7,12 +7,9 @@ power distance instead of the plain nearest neighbour, and the search inside the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from keenline.bundle import Precision
@@ -20,29 +17,24 @@ from keenline.errors import Code, TrainingError
 from keenline.inference.bank import EMBEDDING, Bank
 from keenline.inference.engines import open_engine
 from keenline.models.backbones import Backbone
-from keenline.models.base import LearningSet, Progress, Views
+from keenline.models.base import LearningSet, Progress
 from keenline.models.coreset import greedy_k_center, reach
-from keenline.models.faithfulness import FAITHFUL, faithfulness
 from keenline.models.feature_graph import SCALES, embedding_graph, raw_features
 from keenline.models.learnt_bank import LearntBank, groups_of
 from keenline.models.patches import PatchSample, inspected, ways_to_look
 from keenline.models.projection import Projection, StreamingPca
+from keenline.models.rounding import Quantise, rounded
 
 DIMENSIONS = 128
 """Components kept at most: 784 queries against 10 000 vectors take a third of the time of 384."""
 
 CANDIDATES = 20_000
-"""Patches of each scale from which the bank is chosen; random, the same number from each part."""
-
-CALIBRATION_PARTS = 24
-"""Parts from which the ranges of an int8 graph are taken."""
+"""Patches of the finest scale from which the bank is chosen, at a coarser scale fewer in proportion
+to its side; random, the same number from each part."""
 
 HEADROOM = 1.5
 """By how much an int8 embedding may exceed every good patch before it is clipped: a gross defect
 lies outside what good parts show, and clipped it would look nearer than it is."""
-
-Quantise: TypeAlias = Callable[[onnx.ModelProto, Sequence[Views]], onnx.ModelProto]
-"""A float32 graph and views it will see -> the same graph in int8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +68,17 @@ class MemoryBank:
         rng = np.random.default_rng(seed)
         samples, components = self._look(good, rng, progress)
         projections = [pca.projection(DIMENSIONS) for pca in components]
-        embeddings = embedding_graph(self.backbone, projections, fixed_size(good))
+        embeddings = embedding_graph(self.backbone, projections, good.size)
         precision: Precision = self.precision
         if self.quantise is not None:
             progress("quantise", 0, 1)
-            embeddings, precision = self._quantised(self.quantise, embeddings, good)
+            embeddings, precision = rounded(
+                embeddings,
+                good.parts,
+                self.quantise,
+                backbone=self.backbone.name,
+                fall_back=self.fall_back,
+            )
             progress("quantise", 1, 1)
         groups = groups_of(good)
         banks: list[Bank] = []
@@ -100,31 +98,13 @@ class MemoryBank:
             progress=progress,
         )
 
-    def _quantised(
-        self, quantise: Quantise, exact: onnx.ModelProto, good: LearningSet
-    ) -> tuple[onnx.ModelProto, Precision]:
-        """The graph in int8, or in float32 where int8 would not say the same."""
-        parts = _spread(good.parts, CALIBRATION_PARTS)
-        rounded = quantise(exact, parts)
-        kept = faithfulness(exact, rounded, parts[:8])
-        if kept >= FAITHFUL:
-            return rounded, "int8"
-        if self.fall_back:
-            return exact, "f32"
-        raise TrainingError(
-            Code.OPTION_CONFLICT,
-            "This backbone does not survive rounding to int8",
-            where=f"backbone {self.backbone.name}, precision int8",
-            expected=f"at least {FAITHFUL:.0%} of the variance of its features kept",
-            got=f"{max(kept, 0.0):.0%}",
-            next="use --precision auto or f32",
-        )
-
     def _look(
         self, good: LearningSet, rng: np.random.Generator, progress: Progress
     ) -> tuple[list[PatchSample], list[StreamingPca]]:
         """One pass over the learning images: sums for the components, and random patches."""
-        graph = raw_features(self.backbone).SerializeToString()
+        turned = any(degrees % 180 for degrees in self.rotations)
+        size = None if turned else good.size
+        graph = raw_features(self.backbone, size).SerializeToString()
         learning_precision = "f32" if self.precision == "int8" else self.precision
         engine = open_engine(graph, name="openvino", precision=learning_precision)
         channels = sum(level.channels for _, level in self.backbone.levels)
@@ -134,7 +114,10 @@ class MemoryBank:
         for part in range(len(good.parts)):
             progress("look at good parts", part, len(good.parts))
             views = good.parts[part]
-            share = -(-CANDIDATES // (len(good.parts) * len(views) * ways))
+            shares = [
+                -(-round(CANDIDATES * scale) // (len(good.parts) * len(views) * ways))
+                for scale in SCALES
+            ]
             for view in ways_to_look(views, part, self.brightness, self.rotations):
                 found = engine.run(view.pixels[None])
                 for place in range(len(SCALES)):
@@ -145,7 +128,7 @@ class MemoryBank:
                     if not len(cells):
                         continue
                     components[place].add(grid.reshape(channels, -1).T[cells])
-                    chosen = rng.choice(cells, min(share, len(cells)), replace=False)
+                    chosen = rng.choice(cells, min(shares[place], len(cells)), replace=False)
                     samples[place].add(grid, chosen, part, view)
         progress("look at good parts", len(good.parts), len(good.parts))
         if any(pca.empty for pca in components):
@@ -175,17 +158,3 @@ class MemoryBank:
         radius = reach(members, groups[member_source], vectors, groups[source])
         step = HEADROOM * float(np.abs(vectors).max()) / 127.0 if precision == "int8" else 0.0
         return Bank(members, radius, member_source, step), origins[chosen]
-
-
-def fixed_size(good: LearningSet) -> tuple[int, int] | None:
-    """Height and width of every view, or None when they differ."""
-    if not good.fixed_size:
-        return None
-    height, width = good.parts[0].shape[1:3]
-    return height, width
-
-
-def _spread(parts: Sequence[Views], number: int) -> list[Views]:
-    """About `number` parts, evenly spread."""
-    step = max(1, len(parts) // number)
-    return [parts[i] for i in range(0, len(parts), step)]

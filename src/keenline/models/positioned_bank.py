@@ -125,7 +125,7 @@ class PositionedBank:
 
     def _components(self, good: LearningSet, progress: Progress) -> list[StreamingPca]:
         """Sums for the principal components, from one pass over the learning images."""
-        graph = raw_features(self.backbone).SerializeToString()
+        graph = raw_features(self.backbone, good.size).SerializeToString()
         precision = "f32" if self.precision == "int8" else self.precision
         engine = open_engine(graph, name="openvino", precision=precision)
         channels = sum(level.channels for _, level in self.backbone.levels)
