@@ -20,7 +20,7 @@ from keenline.models.patches import inspected
 from keenline.models.search_graph import full_graph
 from keenline.types import Mask, ScoreMap
 
-LEFT_OUT_AT_MOST = 118
+LEFT_OUT_AT_MOST = 100
 """Parts that are scored by leaving them out: enough for an estimate, and bounded in time."""
 
 _PRIOR_PARTS = 5

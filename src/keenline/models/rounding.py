@@ -12,7 +12,7 @@ from keenline.errors import Code, TrainingError
 from keenline.models.base import Views
 from keenline.models.faithfulness import FAITHFUL, faithfulness
 
-CALIBRATION_PARTS = 16
+CALIBRATION_PARTS = 10
 """Parts from which the ranges of an int8 graph are taken."""
 
 COMPARED_PARTS = 8
