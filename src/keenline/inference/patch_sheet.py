@@ -14,7 +14,8 @@ from keenline.types import Image
 PATCH_SIDE = 64
 """Side in working pixels of the picture of a patch: several cells, so that a person sees where."""
 
-SHEET_COLUMNS = 40
+SHEET_COLUMNS = 160
+"""So that the largest bank a recipe allows stays below the 65 500 px a JPEG may be high."""
 
 _JPEG_QUALITY = 80
 
