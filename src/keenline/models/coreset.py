@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-NEIGHBOURS = 20
+NEIGHBOURS = 5
 """Patches of other images over which the reach of a bank member is averaged."""
 
 
