@@ -23,6 +23,9 @@ tiles, a third scale cost more than it gave (docs/decisions/0006-memory-bank.md)
 FED = "fed_"
 """What the names of the nodes begin with that bring pixels to what the backbone wants."""
 
+PROJECTED = "projected_"
+"""What the names of the projections of a scale's levels begin with."""
+
 
 def raw_features(backbone: Backbone, size: tuple[int, int] | None = None) -> onnx.ModelProto:
     """A graph to all feature channels side by side, locally averaged.
@@ -58,7 +61,7 @@ def embedding_graph(
             channels = backbone.levels[place][1].channels
             weights = projection.weights[first : first + channels].T[:, :, None, None]
             bias = -projection.mean @ projection.weights if place == 0 else None
-            part = writer.convolution(level, weights, bias)
+            part = writer.convolution(level, weights, bias, name=f"{PROJECTED}{number}_{place}")
             first += channels
             if place:
                 part = _enlarged(writer, backbone, place, part)
@@ -89,8 +92,9 @@ def _levels(
     """For each scale the locally averaged outputs of the backbone, finest first."""
     about = backbone.description
     model = _at_our_opset(backbone)
-    pixels = writer.op("Cast", "image", to=TensorProto.FLOAT)
-    picture = writer.op("Transpose", pixels, perm=[0, 3, 1, 2])
+    # Turned first: bytes are a quarter of what floats would be.
+    turned = writer.op("Transpose", "image", perm=[0, 3, 1, 2])
+    picture = writer.op("Cast", turned, to=TensorProto.FLOAT)
     found = []
     at_scale = picture
     for number, scale in enumerate(SCALES):

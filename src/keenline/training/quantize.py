@@ -21,7 +21,7 @@ from onnxruntime.quantization import (
 
 from keenline.inference.bank import EMBEDDING
 from keenline.models.base import Views
-from keenline.models.feature_graph import FED
+from keenline.models.feature_graph import FED, PROJECTED
 from keenline.types import Image
 
 _QUANTISED = ("Conv", "Add", "AveragePool", "MaxPool", "Clip", "Relu", "Concat", "Pad")
@@ -70,7 +70,7 @@ def quantise(model: onnx.ModelProto, views: Sequence[Views]) -> onnx.ModelProto:
                 nodes_to_exclude=kept,
                 extra_options={"TensorQuantOverrides": _pixel_ranges(model)},
             )
-            return onnx.load(after)
+            return _with_exact_projections(onnx.load(after))
     finally:
         root.setLevel(level)
 
@@ -90,6 +90,28 @@ def _pixel_ranges(model: onnx.ModelProto) -> dict[str, list[dict[str, NDArray[np
         lowest, highest = np.float32(middle - half), np.float32(middle + half)
         ranges[node.output[0]] = [{"rmin": np.array(lowest), "rmax": np.array(highest)}]
     return ranges
+
+
+def _with_exact_projections(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same without the rounding of what projections give.
+
+    They are added across levels and rounded then, by the search; rounded before as well, the
+    error would be counted twice, and the kernels have to give float32 anyway.
+    """
+    graph = model.graph
+    projected = {node.output[0] for node in graph.node if node.name.startswith(PROJECTED)}
+    rounded = {
+        n.output[0]: n
+        for n in graph.node
+        if n.op_type == "QuantizeLinear" and n.input[0] in projected
+    }
+    restored = {n.output[0]: n for n in graph.node if n.input and n.input[0] in rounded}
+    exact = {name: rounded[node.input[0]].input[0] for name, node in restored.items()}
+    for node in (*rounded.values(), *restored.values()):
+        graph.node.remove(node)
+    for node in graph.node:
+        node.input[:] = [exact.get(name, name) for name in node.input]
+    return model
 
 
 class _Views(CalibrationDataReader):  # type: ignore[misc]
