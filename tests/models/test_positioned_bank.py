@@ -202,10 +202,13 @@ def test_int8_embeddings_score_as_float_ones_do(backbone: Backbone) -> None:
     rough = PositionedBank(backbone, precision="int8", quantise=quantise, fall_back=True).learn(
         learning_set(GOOD), seed=0, progress=silent
     )
-    images = {"image": np.stack([good_part(60), good_part(61), dented(62)])}
+    images = {"image": np.stack([good_part(seed) for seed in range(60, 75)] + [dented(62)])}
     one, other = (in_onnxruntime(each.graph, images)["score"] for each in (exact, rough))
-    np.testing.assert_allclose(one, other, rtol=0.1)
-    assert other[2] > other[:2].max()
+    # Each has its own scale of scores; against the usual score of a good part they agree.
+    apart = np.abs((other / np.median(other)) / (one / np.median(one)) - 1)
+    assert np.median(apart) < 0.05
+    assert apart.max() < 0.15
+    assert other[-1] > other[:-1].max()
 
 
 # What it refuses

@@ -13,6 +13,7 @@ from keenline.errors import BackboneError, Code
 from keenline.inference.bank import EMBEDDING
 from keenline.models.backbones import Backbone
 from keenline.models.graph_writer import OPSET, GraphWriter
+from keenline.models.padding import without_explicit_padding
 from keenline.models.projection import Projection
 
 SCALES = (1.0, 0.5)
@@ -22,6 +23,9 @@ tiles, a third scale cost more than it gave (docs/decisions/0006-memory-bank.md)
 
 FED = "fed_"
 """What the names of the nodes begin with that bring pixels to what the backbone wants."""
+
+HALVED = "halved_"
+"""What the names of the nodes begin with that bring pixels to half the scale."""
 
 PROJECTED = "projected_"
 """What the names of the projections of a scale's levels begin with."""
@@ -91,20 +95,31 @@ def _levels(
 ) -> list[list[str]]:
     """For each scale the locally averaged outputs of the backbone, finest first."""
     about = backbone.description
-    model = _at_our_opset(backbone)
+    model = without_explicit_padding(_at_our_opset(backbone))
     # Turned first: bytes are a quarter of what floats would be.
     turned = writer.op("Transpose", "image", perm=[0, 3, 1, 2])
     picture = writer.op("Cast", turned, to=TensorProto.FLOAT)
     found = []
-    at_scale = picture
+    at_scale, fed, fed_size = picture, "", size
     for number, scale in enumerate(SCALES):
         # Each scale is made from the one before: the linear filter looks at two pixels a side,
         # so it blurs enough only for factors down to a half.
-        at_scale = _at_scale(writer, at_scale, picture, scale, size, about.multiple_of)
-        factor = writer.constant(_per_channel(about.scale))
-        scaled = writer.op("Mul", at_scale, factor, name=f"{FED}{number}_scaled")
-        offset = writer.constant(_per_channel(about.offset))
-        fed = writer.op("Add", scaled, offset, name=f"{FED}{number}")
+        new_size = size and (
+            scaled_size(size[0], scale, about.multiple_of),
+            scaled_size(size[1], scale, about.multiple_of),
+        )
+        if new_size and fed_size == (2 * new_size[0], 2 * new_size[1]):
+            # What the linear filter gives too, in a third of its time, and int8 stays int8.
+            mean_of_four = np.eye(3)[:, :, None, None] * np.full((2, 2), 0.25)
+            name = f"{HALVED}{number}"
+            fed = writer.convolution(fed, mean_of_four, strides=[2, 2], name=name)
+        else:
+            at_scale = _at_scale(writer, at_scale, picture, scale, size, about.multiple_of)
+            factor = writer.constant(_per_channel(about.scale))
+            scaled = writer.op("Mul", at_scale, factor, name=f"{FED}{number}_scaled")
+            offset = writer.constant(_per_channel(about.offset))
+            fed = writer.op("Add", scaled, offset, name=f"{FED}{number}")
+        fed_size = new_size
         names = [name for name, _ in backbone.levels]
         outputs = writer.include(model, {about.input: fed}, names, f"s{number}/")
         found.append([_local_mean(writer, output) for output in outputs])

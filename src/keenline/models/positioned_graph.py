@@ -13,6 +13,7 @@ from keenline.inference.bank import EMBEDDING, INSIDE
 from keenline.inference.scoring import top_number
 from keenline.models.graph_writer import GraphWriter
 from keenline.models.positioned_cells import CellBank
+from keenline.models.search_graph import root_above_zero
 
 
 def positioned_graph(
@@ -69,9 +70,7 @@ def _distance_map(writer: GraphWriter, embedding: str, bank: CellBank, weight: f
     on_grid = writer.op("Reshape", by_image, writer.integers(-1, 1, *bank.grid))
     squares = writer.op("ReduceSumSquare", embedding, axes=[1], keepdims=1)
     squared = writer.op("Sub", squares, writer.op("Mul", on_grid, writer.constant(2.0)))
-    # Relu, not Max: the same, and both engines fuse it.
-    distance = writer.op("Sqrt", writer.op("Relu", squared))
-    return writer.op("Mul", distance, writer.constant(weight))
+    return writer.op("Mul", root_above_zero(writer, squared), writer.constant(weight))
 
 
 def _enlarged(writer: GraphWriter, data: str, grid: tuple[int, int]) -> str:

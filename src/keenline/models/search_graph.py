@@ -53,6 +53,16 @@ def full_graph(
     )
 
 
+def root_above_zero(writer: GraphWriter, squared: str) -> str:
+    """sqrt(max(0, x)), where NaN stays NaN.
+
+    (x + |x|) / 2 is what Relu is, except that OpenVINO's Relu makes NaN 0, and a part whose
+    features are not numbers would pass.
+    """
+    above = writer.op("Add", squared, writer.op("Abs", squared))
+    return writer.op("Sqrt", writer.op("Mul", above, writer.constant(0.5)))
+
+
 def embeddings_inside(model: onnx.ModelProto, scales: int) -> onnx.ModelProto:
     """The embedding graph that a deployed graph was made from."""
     wanted = [INSIDE + EMBEDDING.format(place) for place in range(scales)]
@@ -103,11 +113,7 @@ def _distance_map(writer: GraphWriter, embedding: str, bank: Bank, weight: float
     nearest = writer.op("ReduceMax", products, axes=[1], keepdims=1)
     squares = writer.op("ReduceSumSquare", embedding, axes=[1], keepdims=1)
     squared = writer.op("Sub", squares, writer.op("Mul", nearest, writer.constant(2.0)))
-    # (x + |x|) / 2 is what Relu is, except that NaN stays NaN: OpenVINO's Relu makes it 0, and a
-    # part whose features are not numbers would pass.
-    above = writer.op("Add", squared, writer.op("Abs", squared))
-    distance = writer.op("Sqrt", writer.op("Mul", above, writer.constant(0.5)))
-    return writer.op("Mul", distance, writer.constant(weight))
+    return writer.op("Mul", root_above_zero(writer, squared), writer.constant(weight))
 
 
 def _on_grid_of(writer: GraphWriter, data: str, first: str, grid: tuple[int, int] | None) -> str:

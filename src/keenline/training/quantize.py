@@ -21,7 +21,7 @@ from onnxruntime.quantization import (
 
 from keenline.inference.bank import EMBEDDING
 from keenline.models.base import Views
-from keenline.models.feature_graph import FED, PROJECTED
+from keenline.models.feature_graph import FED, HALVED, PROJECTED
 from keenline.types import Image
 
 _QUANTISED = ("Conv", "Add", "AveragePool", "MaxPool", "Clip", "Relu", "Concat", "Pad")
@@ -81,6 +81,8 @@ def _pixel_ranges(model: onnx.ModelProto) -> dict[str, list[dict[str, NDArray[np
     made = {name: node for node in model.graph.node for name in node.output}
     ranges = {}
     for node in model.graph.node:
+        if node.name.startswith(HALVED):
+            ranges[node.output[0]] = ranges[node.input[0]]
         if not node.name.startswith(FED) or node.op_type != "Add":
             continue
         offset = constants[node.input[1]].ravel()
