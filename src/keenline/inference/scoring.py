@@ -93,14 +93,16 @@ def _cut_or_repeated(whole: ScoreMap, size: tuple[int, int], stride: float) -> S
     return whole[np.ix_(*places)]
 
 
-def top_number(cells: int) -> int:
+def top_number(cells: int, fraction: float = TOP_FRACTION) -> int:
     """How many of a map's cells the score is the mean of; the graph rounds the same way."""
-    return max(1, int(np.ceil(np.float32(cells) * np.float32(TOP_FRACTION))))
+    return max(1, int(np.ceil(np.float32(cells) * np.float32(fraction))))
 
 
-def top_mean(scores: NDArray[np.float32] | NDArray[np.float64]) -> float:
+def top_mean(
+    scores: NDArray[np.float32] | NDArray[np.float64], fraction: float = TOP_FRACTION
+) -> float:
     """Mean of the highest values of an array of any shape; 0 when it is empty."""
     if not scores.size:
         return 0.0
-    number = top_number(scores.size)
+    number = top_number(scores.size, fraction)
     return float(np.partition(scores, scores.size - number, axis=None)[-number:].mean())

@@ -68,16 +68,17 @@ def reach(
     bank_source: NDArray[np.int64],
     sample: NDArray[np.float32],
     sample_source: NDArray[np.int64],
+    neighbours: int = NEIGHBOURS,
 ) -> NDArray[np.float32]:
     """How far around each bank member patches of *other* parts usually lie, (members,).
 
-    The mean distance to the `NEIGHBOURS` nearest patches of `sample` that come from another part.
+    The mean distance to the `neighbours` nearest patches of `sample` that come from another part.
     Greedy selection keeps the rare and the common alike; this tells them apart again.
     """
     half = 0.5 * np.einsum("ij,ij->i", sample, sample)
     squares = np.einsum("ij,ij->i", bank, bank)
     out = np.empty(len(bank), np.float32)
-    wanted = min(NEIGHBOURS, len(sample))
+    wanted = min(neighbours, len(sample))
     for start in range(0, len(bank), 256):
         part = slice(start, start + 256)
         near = half - bank[part] @ sample.T

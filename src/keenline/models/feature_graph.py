@@ -31,15 +31,23 @@ PROJECTED = "projected_"
 """What the names of the projections of a scale's levels begin with."""
 
 
-def raw_features(backbone: Backbone, size: tuple[int, int] | None = None) -> onnx.ModelProto:
-    """A graph to all feature channels side by side, locally averaged.
+def raw_features(
+    backbone: Backbone,
+    size: tuple[int, int] | None = None,
+    *,
+    scales: Sequence[float] = SCALES,
+    local_mean: bool = True,
+) -> onnx.ModelProto:
+    """A graph to all feature channels side by side, locally averaged unless told otherwise.
 
     size: (height, width), or None for images of any size, which run several times slower.
+    scales: sides at which the image is looked at, the first 1, each made from the one before.
     """
     writer = GraphWriter()
     outputs = {}
     channels = sum(level.channels for _, level in backbone.levels)
-    for number, levels in enumerate(_levels(writer, backbone, size)):
+    found = _levels(writer, backbone, size, scales, local_mean=local_mean)
+    for number, levels in enumerate(found):
         grid = [levels[0], *(_enlarged(writer, backbone, i, t) for i, t in _coarser(levels))]
         joined = writer.op("Concat", *grid, axis=1, name=EMBEDDING.format(number))
         outputs[joined] = ("batch", channels, f"h{number}", f"w{number}")
@@ -91,7 +99,12 @@ def _image_input(size: tuple[int, int] | None) -> tuple[int, tuple[int | str, ..
 
 
 def _levels(
-    writer: GraphWriter, backbone: Backbone, size: tuple[int, int] | None
+    writer: GraphWriter,
+    backbone: Backbone,
+    size: tuple[int, int] | None,
+    scales: Sequence[float] = SCALES,
+    *,
+    local_mean: bool = True,
 ) -> list[list[str]]:
     """For each scale the locally averaged outputs of the backbone, finest first."""
     about = backbone.description
@@ -101,7 +114,7 @@ def _levels(
     picture = writer.op("Cast", turned, to=TensorProto.FLOAT)
     found = []
     at_scale, fed, fed_size = picture, "", size
-    for number, scale in enumerate(SCALES):
+    for number, scale in enumerate(scales):
         # Each scale is made from the one before: the linear filter looks at two pixels a side,
         # so it blurs enough only for factors down to a half.
         new_size = size and (
@@ -122,7 +135,9 @@ def _levels(
         fed_size = new_size
         names = [name for name, _ in backbone.levels]
         outputs = writer.include(model, {about.input: fed}, names, f"s{number}/")
-        found.append([_local_mean(writer, output) for output in outputs])
+        if local_mean:
+            outputs = [_local_mean(writer, output) for output in outputs]
+        found.append(outputs)
     return found
 
 

@@ -14,7 +14,7 @@ from keenline.inference.bank import EMBEDDING, Bank, distances, memory_file
 from keenline.inference.engines import open_engine
 from keenline.inference.enlarging import enlarge
 from keenline.inference.patch_sheet import patch_sheet
-from keenline.inference.scoring import top_mean
+from keenline.inference.scoring import TOP_FRACTION, top_mean
 from keenline.models.base import LearningSet, Progress
 from keenline.models.patches import inspected
 from keenline.models.search_graph import full_graph
@@ -152,11 +152,11 @@ def groups_of(good: LearningSet) -> NDArray[np.int64]:
 
 
 def scale_weights(
-    left_out: Sequence[Sequence[Sequence[NDArray[np.float32]]]],
+    left_out: Sequence[Sequence[Sequence[NDArray[np.float32]]]], fraction: float = TOP_FRACTION
 ) -> tuple[float, ...]:
     """One factor a scale, so that good parts' scores vary equally at each.
 
-    left_out: the inspected distances of each part, view and scale.
+    left_out: the inspected distances of each part, view and scale. fraction: as in `top_mean`.
 
     Scales are then added as tests of equal strength; without it the finest, whose distances are
     largest, would decide alone.
@@ -164,7 +164,9 @@ def scale_weights(
     weights = []
     scales = len(left_out[0][0])
     for place in range(scales):
-        scores = np.array([max(top_mean(view[place]) for view in part) for part in left_out])
+        scores = np.array(
+            [max(top_mean(view[place], fraction) for view in part) for part in left_out]
+        )
         mean = float(scores.mean()) or 1.0
         squares = float(((scores - mean) ** 2).sum())
         prior = _PRIOR_PARTS * (_PRIOR_SPREAD * mean) ** 2

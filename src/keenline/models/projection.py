@@ -52,13 +52,15 @@ class StreamingPca:
         """Whether nothing was added."""
         return self._count == 0
 
-    def projection(self, dimensions: int) -> Projection:
+    def projection(
+        self, dimensions: int, whitening: float = WHITENING, ridge: float = RIDGE
+    ) -> Projection:
         """The projection to at most `dimensions` components, partly whitened."""
         mean = self._sum / self._count
         covariance = self._products / self._count - np.outer(mean, mean)
         variances, directions = np.linalg.eigh(covariance)
         order = np.argsort(variances)[::-1][:dimensions]
         variances = np.maximum(variances[order], 0.0)
-        floor = RIDGE * float(variances.mean()) + 1e-12
-        weights = directions[:, order] * (variances + floor) ** (-WHITENING / 2)
+        floor = ridge * float(variances.mean()) + 1e-12
+        weights = directions[:, order] * (variances + floor) ** (-whitening / 2)
         return Projection(mean.astype(np.float32), weights.astype(np.float32))
