@@ -23,11 +23,12 @@ from workers import WorkerFailed, ask
 
 ABOUT = """\
 Magnetic-tile images squeezed to 256 x 256: {learnt} good ones learnt, 100 good and all defects
-inspected. {threads} threads, batch 1, median of {rounds} rounds in turns. Latency is from a decoded
-array to a verdict, preprocessing included: `Inspector.inspect` here, `OpenVINOInferencer.predict`
-there. anomalib's backbone holds the weights of `../shared/weights/resnet18` (features differ from
-the ONNX graph by {difference:.0e} of their largest value); its fit is measured without validation
-images, and so without the thresholds that Keenline's fit includes."""
+of the test half inspected. {threads} threads, batch 1, median of {rounds} rounds in turns. Latency
+is from a decoded array to a verdict, preprocessing included: `Inspector.inspect` here,
+`OpenVINOInferencer.predict` there. anomalib's backbone holds the weights of
+`../shared/weights/resnet18` (features differ from the ONNX graph by {difference:.0e} of their
+largest value); its fit is measured without validation images, and so without the thresholds that
+Keenline's fit includes."""
 
 
 def main() -> None:

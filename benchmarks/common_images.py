@@ -41,7 +41,8 @@ def are_here() -> bool:
 def make(folder: Path, sizes: tuple[int, ...] = (60, 200), tested: int = 100) -> CommonImages:
     """Write all files below `folder`; squeezed to 256 x 256, because anomalib squeezes.
 
-    Tested are `tested` good images, none of them learnt, and every defect.
+    Tested are `tested` good images, none of them learnt, and every defect of the
+    set's test half.
     """
     samples = SETS[0].dataset(0).samples
     learnt = [s for s in samples if s.is_good and s.split == "train"]

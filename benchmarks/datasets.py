@@ -1,7 +1,8 @@
 """The real images in ../shared/data turned into datasets with a training and a test split.
 
 Nothing of these images is part of this repository; where they are missing a program says so and
-ends without an error.
+ends without an error. What defaults may be chosen on is in validation.py; of magnetic-tile that is
+another half than the one tested here, and kolektorsdd and cookie are never part of it.
 """
 
 from __future__ import annotations
@@ -45,15 +46,16 @@ class RealSet:
 
 
 def magnetic_tile(root: Path, seed: int) -> list[Sample]:
-    """300 good images at random to learn from; the other 260 and all defects to test."""
-    good = _images(root / "MT_Free" / "Imgs", "*.jpg")
-    samples = _halves((Sample(path, GOOD, part=path.name) for path in good), 300, seed)
-    for folder in sorted(root.glob("MT_*")):
-        if folder.name != "MT_Free":
-            for path in _images(folder / "Imgs", "*.jpg"):
-                label = folder.name.removeprefix("MT_").lower()
-                samples.append(_defect(path, label, path.with_suffix(".png")))
-    return samples
+    """300 good images at random to learn from; 130 others and half the defects to test."""
+    learnt = [sample for sample in magnetic_tile_validation(root, seed) if sample.split == "train"]
+    tested, _ = _magnetic_good(root)
+    return learnt + tested + _magnetic_defects(root, tested=True)
+
+
+def magnetic_tile_validation(root: Path, seed: int) -> list[Sample]:
+    """The same 300 to learn from; the 130 good and the half of the defects that are no test."""
+    _, others = _magnetic_good(root)
+    return _halves(others, 300, seed) + _magnetic_defects(root, tested=False)
 
 
 def kolektor_by_part(root: Path, seed: int) -> list[Sample]:
@@ -111,7 +113,8 @@ def bs_data(root: Path, seed: int) -> list[Sample]:
 SETS = (
     RealSet(
         "magnetic-tile",
-        "300 good tiles learnt, 260 good and 392 defective tested; every size differs",
+        "300 good tiles learnt, 130 good and 198 defective tested; every size differs. The other "
+        "130 good and 194 defective tiles are validation images and not tested",
         magnetic_tile,
         "magnetic-tile",
     ),
@@ -131,13 +134,14 @@ SETS = (
     RealSet(
         "deeppcb",
         "60 templates learnt; templates are drawn clean and scans are not, so a scan differs from "
-        "a template by more than its defects",
+        "a template by more than its defects. Pieces of the scans are validation images",
         deep_pcb,
         "deeppcb",
     ),
     RealSet(
         "bsdata",
-        "12 learnt; good means only that nobody annotated it, and 8 good images say little",
+        "a validation set: defaults were checked on these images, so this is no test. 12 learnt; "
+        "good means only that nobody annotated it, and 8 good images say little",
         bs_data,
         "bsdata",
     ),
@@ -151,6 +155,34 @@ def named(names: Iterable[str]) -> list[RealSet]:
     if unknown:
         raise SystemExit(f"no such set: {', '.join(sorted(unknown))}")
     return [one for one in SETS if not wanted or one.name in wanted]
+
+
+def _magnetic_good(root: Path) -> tuple[list[Sample], list[Sample]]:
+    """130 to test, whatever the seed, and 430 to learn from and to validate with."""
+    tested, others = _by_content(_images(root / "MT_Free" / "Imgs", "*.jpg"), 130)
+    return (
+        [Sample(path, GOOD, part=path.name, split="test") for path in tested],
+        [Sample(path, GOOD, part=path.name) for path in others],
+    )
+
+
+def _magnetic_defects(root: Path, *, tested: bool) -> list[Sample]:
+    """Half of each class."""
+    samples = []
+    for folder in sorted(root.glob("MT_*")):
+        if folder.name != "MT_Free":
+            label = folder.name.removeprefix("MT_").lower()
+            paths = _images(folder / "Imgs", "*.jpg")
+            halves = _by_content(paths, -(-len(paths) // 2))
+            for path in halves[0] if tested else halves[1]:
+                samples.append(_defect(path, label, path.with_suffix(".png")))
+    return samples
+
+
+def _by_content(paths: list[Path], number: int) -> tuple[list[Path], list[Path]]:
+    """The `number` files whose content has the lowest sha256, and the others, both by name."""
+    first = set(sorted(paths, key=content_hash)[:number])
+    return [p for p in paths if p in first], [p for p in paths if p not in first]
 
 
 def _kolektor(root: Path) -> list[Sample]:

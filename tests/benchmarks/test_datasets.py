@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from datasets import SETS, RealSet, named
+from datasets import DATA, SETS, RealSet, magnetic_tile_validation, named
 
 EXPECTED = {
     # name: (good learnt, good tested, defects tested)
-    "magnetic-tile": (300, 260, 392),
+    "magnetic-tile": (300, 130, 198),
     "kolektorsdd": (None, None, 13),
     "kolektorsdd-images": (54, 36, 13),
     "cookie": (31, 14, 40),
@@ -38,6 +38,16 @@ def test_no_content_is_both_learnt_and_tested(real: RealSet, shared: Path) -> No
     learnt = {hashes[s.image] for s in dataset.samples if s.split == "train"}
     good = {hashes[s.image] for s in dataset.samples if s.split == "test" and s.is_good}
     assert not learnt & good
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_validation_tile_is_tested_by_any_seed(seed: int, shared: Path) -> None:
+    (real,) = named(["magnetic-tile"])
+    tested = {s.image for s in real.dataset(0).samples if s.split == "test"}
+    validation = magnetic_tile_validation(DATA / "magnetic-tile", seed)
+    assert sum(s.is_good for s in validation) == 430
+    assert sum(not s.is_good for s in validation) == 194
+    assert not tested & {s.image for s in validation}
 
 
 def test_parts_of_kolektor_do_not_straddle(shared: Path) -> None:
