@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from keenline import __version__
-from keenline.cli import bench, demo, doctor, evaluate, inspect, train, update
+from keenline.cli import bench, demo, distill, doctor, evaluate, inspect, train, update
 from keenline.cli.failures import EXIT_CODES, STOPPED, calm_line
 
 _EPILOG = "Exit codes:\n" + "".join(f"\n* {code}: {words}" for code, words in EXIT_CODES.items())
@@ -33,6 +33,7 @@ app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("update")(update.update)
 app.command("bench")(bench.bench)
+app.command("distill")(distill.distill)
 app.command("doctor")(doctor.doctor)
 
 

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict, Field
 
 from keenline.errors import BackboneError, Code
+from keenline.models.half_weights import in_full
 from keenline.strict_toml import TomlFaults, parse_strictly
 
 _Three = Annotated[tuple[float, float, float], Field(strict=False)]
@@ -136,6 +137,7 @@ def _graph(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
         onnx.checker.check_model(model)
+        model = in_full(model)
     except (DecodeError, onnx.checker.ValidationError, OSError) as error:
         raise BackboneError(
             Code.BACKBONE_GRAPH,

@@ -24,7 +24,7 @@ class Shape:
     there (benchmarks/RESULTS.md, section Backbones).
     """
 
-    widths: tuple[int, int, int, int] = (24, 48, 96, 192)
+    widths: tuple[int, int, int, int] = (16, 64, 96, 192)
     """Channels at strides 2, 4, 8 and 16."""
     pairs: tuple[int, int, int] = (0, 1, 2)
     """Pairs of convolutions after the one that halves the grid, at strides 4, 8 and 16."""
@@ -56,10 +56,10 @@ def build_student(shape: Shape, channels: tuple[int, int]) -> Any:
     from torch import nn
 
     stem, *widths = shape.widths
-    modules: dict[str, Any] = {"stem": _convolution(3, stem, stride=2)}
+    modules: dict[str, Any] = {"stem": _halving(3, stem)}
     before = stem
     for stride, width, pairs in zip((4, 8, 16), widths, shape.pairs, strict=True):
-        stage = [_convolution(before, width, stride=2)]
+        stage = [_halving(before, width)]
         stage += [_pair(width) for _ in range(pairs)]
         modules[f"stage{stride}"] = nn.Sequential(*stage)
         before = width
@@ -86,13 +86,26 @@ def folded(student: Any) -> Any:
     return plain
 
 
-def _convolution(before: int, after: int, *, stride: int = 1, relu: bool = True) -> Any:
+def _halving(before: int, after: int) -> Any:
+    """A convolution to every second place, padded below and to the right only.
+
+    So do the networks that come from TensorFlow, the usual teachers: a cell of the student then
+    looks at the same place as theirs. Padded evenly it would look 15 pixels aside at stride 16.
+    """
     from torch import nn
 
-    layers = [
-        nn.Conv2d(before, after, 3, stride, 1, bias=False),
+    return nn.Sequential(
+        nn.ZeroPad2d((0, 1, 0, 1)),
+        nn.Conv2d(before, after, 3, 2, bias=False),
         nn.BatchNorm2d(after),
-    ]
+        nn.ReLU(inplace=True),
+    )
+
+
+def _convolution(before: int, after: int, *, relu: bool = True) -> Any:
+    from torch import nn
+
+    layers = [nn.Conv2d(before, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after)]
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
