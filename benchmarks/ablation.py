@@ -20,7 +20,6 @@ from ablation_bank import Choices, Study
 from ablation_features import features
 from datasets import DATA
 from results_file import Start, circumstances, table, write_section
-from threadpoolctl import threadpool_limits
 from validation import VALIDATION, ValidationSet
 
 BACKBONES = ("mobilenet_v2", "resnet18")
@@ -107,6 +106,8 @@ def main() -> None:
         features(one.pictures(), backbone)
         print(f"features of {one.name}, {backbone}", flush=True)
     found: dict[Job, list[float]] = {}
+    # Workers are fresh processes; each takes one core.
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
         for job, values in zip(jobs, pool.map(_measured, jobs), strict=True):
             found[job] = values
@@ -120,10 +121,9 @@ def _measured(job: Job) -> list[float]:
     (one,) = (known for known in VALIDATION if known.name == name)
     pictures = one.pictures()
     varied = [row.choices for row in rows()]
-    with threadpool_limits(1):
-        split = one.split(pictures, seed)
-        study = Study(features(pictures, backbone), pictures, split, seed, varied)
-        return [study.auroc(choices) for choices in varied]
+    split = one.split(pictures, seed)
+    study = Study(features(pictures, backbone), pictures, split, seed, varied)
+    return [study.auroc(choices) for choices in varied]
 
 
 def _text(
