@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from keenline.errors import Code, EngineError
@@ -114,3 +116,46 @@ def test_one_engine_is_loaded_without_the_other(name: str) -> None:
     assert name in loaded
     assert other not in loaded
     assert "onnx" not in loaded
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("name", ENGINES)
+def test_several_images_are_answered_in_their_order(name: str, side_by_side: bool) -> None:
+    graph = _graph().SerializeToString()
+    engine = open_engine(graph, name=name, precision="f32", threads=3, side_by_side=side_by_side)
+    rng = np.random.default_rng(2)
+    # Sizes differ, so that a slow one is followed by fast ones.
+    images = [rng.integers(0, 256, (1, 8 * (1 + i % 7) ** 2, 64, 3), np.uint8) for i in range(40)]
+    for image, found in zip(images, engine.run_each(images), strict=True):
+        assert np.array_equal(found["map"], engine.run(image)["map"])
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("name", ENGINES)
+def test_images_are_taken_only_as_they_are_needed(name: str, side_by_side: bool) -> None:
+    graph = _graph().SerializeToString()
+    engine = open_engine(graph, name=name, precision="f32", threads=2, side_by_side=side_by_side)
+    taken = []
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        for number in range(50):
+            taken.append(number)
+            yield np.full((1, 8, 8, 3), number, np.uint8)
+
+    answers = engine.run_each(images())
+    for number in range(5):
+        assert next(answers)["score"] == pytest.approx(number)
+        assert len(taken) <= number + 4
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("name", ENGINES)
+def test_one_image_that_cannot_be_run_among_several(name: str, side_by_side: bool) -> None:
+    graph = _graph().SerializeToString()
+    engine = open_engine(graph, name=name, precision="f32", threads=2, side_by_side=side_by_side)
+    good, wrong = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 8, 8, 5), np.uint8)
+    answers = engine.run_each([good, wrong, good])
+    assert next(answers)["score"] == 0
+    with pytest.raises(EngineError):
+        next(answers)
+    assert engine.run(good)["score"] == 0

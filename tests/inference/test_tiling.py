@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,11 @@ class Averaging:
         found = cell_means(images, self.stride)
         scores = [top_mean(each) for each in found]
         return {"map": found, "score": np.array(scores, np.float32)}
+
+    def run_each(
+        self, images: Iterable[NDArray[np.uint8]]
+    ) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+        return map(self.run, images)
 
 
 def cell_means(images: NDArray[np.uint8], stride: int) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -23,4 +23,13 @@ class Engine(Protocol):
         """Outputs by name for `images`, (batch, height, width, 3).
 
         Raises EngineError when the graph cannot run or answers with NaN or infinity.
+        """
+
+    def run_each(
+        self, images: Iterable[NDArray[np.uint8]]
+    ) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+        """What `run` answers to each of several inputs, in their order.
+
+        An engine that was opened to work side by side runs some of them at a time. Outputs are
+        computed as they are asked for. Raises what `run` raises.
         """

@@ -32,6 +32,7 @@ class Inspector:
             name=engine or facts.name,
             precision=facts.precision,
             threads=threads,
+            side_by_side=framing.facts.tile is not None,
         )
         self._scorer = Scorer(compiled, framing, bundle.manifest.recipe.inspect)
         self._explainer: Explainer | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from inspect import getmembers, isclass
 
@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from keenline.errors import Code, EngineError
 from keenline.inference.outputs import finite
+from keenline.inference.side_by_side import in_order, lanes
 
 FAULTS = tuple(fault for _, fault in getmembers(native, isclass) if issubclass(fault, Exception))
 """Everything that ONNX Runtime raises of its own; which kinds there are differs by version."""
@@ -22,7 +23,9 @@ _ERRORS_ONLY = 3  # ONNX Runtime's severity number; its warnings are about graph
 class OnnxRuntimeEngine:
     """An `Engine`; `threads` 0 leaves the number to ONNX Runtime."""
 
-    def __init__(self, graph: bytes, *, precision: str, threads: int = 0) -> None:
+    def __init__(
+        self, graph: bytes, *, precision: str, threads: int = 0, side_by_side: bool = False
+    ) -> None:
         if precision == "bf16":
             raise EngineError(
                 Code.ENGINE_COMPILE,
@@ -36,8 +39,9 @@ class OnnxRuntimeEngine:
         self.version = f"onnxruntime {version('onnxruntime')}"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
-        if threads:
-            options.intra_op_num_threads = threads
+        self._lanes = lanes(side_by_side, threads)
+        if threads or self._lanes > 1:
+            options.intra_op_num_threads = 1 if self._lanes > 1 else threads
         try:
             self._session = onnxruntime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
@@ -57,3 +61,8 @@ class OnnxRuntimeEngine:
                 Code.ENGINE_RUN, "ONNX Runtime could not run the graph", got=error
             ) from error
         return finite(dict(zip(self._names, results, strict=True)), self.version)
+
+    def run_each(
+        self, images: Iterable[NDArray[np.uint8]]
+    ) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+        return in_order(self.run, images, self._lanes)

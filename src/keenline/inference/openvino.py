@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
+from queue import SimpleQueue
+from threading import Lock
+from typing import TypeAlias
 
 import numpy as np
 import openvino
@@ -12,9 +15,13 @@ from numpy.typing import NDArray
 
 from keenline.errors import Code, EngineError
 from keenline.inference.outputs import finite
+from keenline.inference.side_by_side import in_order, lanes
 
 # OpenVINO picks bf16 by itself on CPUs that have it, which moves scores; so it is always told.
 _HINTS = {"f32": "f32", "int8": "f32", "bf16": "bf16"}
+
+_Idle: TypeAlias = "SimpleQueue[openvino.InferRequest]"
+"""Requests of one compiled shape that nobody is waiting for."""
 
 SHAPES_KEPT = 64
 """Compiled input shapes kept at once; parts that differ in size come in a few dozen."""
@@ -30,7 +37,9 @@ class OpenVinoEngine:
     right, and one compilation serves all.
     """
 
-    def __init__(self, graph: bytes, *, precision: str, threads: int = 0) -> None:
+    def __init__(
+        self, graph: bytes, *, precision: str, threads: int = 0, side_by_side: bool = False
+    ) -> None:
         self.name = "openvino"
         self.precision = precision
         self.version = f"openvino {version('openvino')}"
@@ -41,13 +50,17 @@ class OpenVinoEngine:
         }
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = str(threads)
+        self._lanes = lanes(side_by_side, threads)
+        if self._lanes > 1:
+            self._options["NUM_STREAMS"] = self._options["INFERENCE_NUM_THREADS"] = str(self._lanes)
         self._graph = graph
-        self._requests: OrderedDict[tuple[int, ...], openvino.InferRequest] = OrderedDict()
+        self._compiling = Lock()
+        self._requests: OrderedDict[tuple[int, ...], _Idle] = OrderedDict()
         model = self._read()
         # From the model: compiled, an output may go by other tensors' names as well.
         self._names = [next(iter(output.names)) for output in model.outputs]
         _, height, width, channels = model.inputs[0].get_partial_shape()
-        self._open: openvino.InferRequest | None = None
+        self._open: _Idle | None = None
         if height.is_static and width.is_static:
             shape = (1, height.get_length(), width.get_length(), channels.get_length())
             self._requests[shape] = self._compile(model, shape)
@@ -55,7 +68,8 @@ class OpenVinoEngine:
             self._open = self._compiled(model)
 
     def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-        request = self._request(images.shape)
+        idle = self._idle(images.shape)
+        request = idle.get()
         try:
             # A bare array is handed over without a copy; it must be contiguous for that.
             results = request.infer([np.ascontiguousarray(images)], share_inputs=True)
@@ -63,20 +77,28 @@ class OpenVinoEngine:
             raise EngineError(
                 Code.ENGINE_RUN, "OpenVINO could not run the graph", got=_last_line(error)
             ) from error
+        finally:
+            idle.put(request)
         outputs = {name: results[place] for place, name in enumerate(self._names)}
         return finite(outputs, self.version)
 
-    def _request(self, shape: tuple[int, ...]) -> openvino.InferRequest:
+    def run_each(
+        self, images: Iterable[NDArray[np.uint8]]
+    ) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+        return in_order(self.run, images, self._lanes)
+
+    def _idle(self, shape: tuple[int, ...]) -> _Idle:
         if self._open is not None:
             return self._open
-        if shape in self._requests:
-            self._requests.move_to_end(shape)
-            return self._requests[shape]
-        request = self._compile(self._read(), shape)
-        self._requests[shape] = request
-        if len(self._requests) > SHAPES_KEPT:
-            self._requests.popitem(last=False)
-        return request
+        with self._compiling:
+            if shape in self._requests:
+                self._requests.move_to_end(shape)
+                return self._requests[shape]
+            idle = self._compile(self._read(), shape)
+            self._requests[shape] = idle
+            if len(self._requests) > SHAPES_KEPT:
+                self._requests.popitem(last=False)
+            return idle
 
     def _read(self) -> openvino.Model:
         try:
@@ -84,7 +106,7 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise _refused(error) from error
 
-    def _compile(self, model: openvino.Model, shape: tuple[int, ...]) -> openvino.InferRequest:
+    def _compile(self, model: openvino.Model, shape: tuple[int, ...]) -> _Idle:
         if not model.inputs[0].get_partial_shape().compatible(openvino.PartialShape(list(shape))):
             raise EngineError(
                 Code.ENGINE_INPUT_SHAPE,
@@ -96,12 +118,15 @@ class OpenVinoEngine:
         model.reshape(list(shape))
         return self._compiled(model)
 
-    def _compiled(self, model: openvino.Model) -> openvino.InferRequest:
+    def _compiled(self, model: openvino.Model) -> _Idle:
         try:
             compiled = self._runtime.compile_model(model, "CPU", self._options)
         except RuntimeError as error:
             raise _refused(error) from error
-        return compiled.create_infer_request()
+        idle: _Idle = SimpleQueue()
+        for _ in range(self._lanes):
+            idle.put(compiled.create_infer_request())
+        return idle
 
 
 def _refused(error: RuntimeError) -> EngineError:

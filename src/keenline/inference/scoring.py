@@ -66,10 +66,9 @@ class Scorer:
         return Scored(max(scores), whole, roi)
 
     def _run(self, framed: Framed) -> tuple[NDArray[np.float32], list[float]]:
-        """One view at a time, so memory does not grow with the number of tiles."""
+        """A view or two at a time, so memory does not grow with the number of tiles."""
         maps, scores = [], []
-        for view in framed.views:
-            outputs = self.engine.run(view[None])
+        for outputs in self.engine.run_each(view[None] for view in framed.views):
             maps.append(outputs["map"][0])
             scores.append(float(outputs["score"][0]))
         return np.stack(maps), scores

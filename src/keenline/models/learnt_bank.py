@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import tee
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from keenline.inference.scoring import TOP_FRACTION, top_mean
 from keenline.models.base import LearningSet, Progress
 from keenline.models.patches import inspected
 from keenline.models.search_graph import full_graph
-from keenline.types import Mask, ScoreMap
+from keenline.types import Image, Mask, ScoreMap
 
 LEFT_OUT_AT_MOST = 100
 """Parts that are scored by leaving them out: enough for an estimate, and bounded in time."""
@@ -102,18 +103,24 @@ class LearntBank:
     def _leave_out_maps(self, progress: Progress) -> list[list[list[_Seen]]]:
         """For each part, view and scale the map without the part's own members."""
         graph = self._embeddings.SerializeToString()
-        engine = open_engine(graph, name="openvino", precision=self._precision)
-        found = []
-        for done, part in enumerate(self._chosen):
-            progress("leave one out", done, len(self._chosen))
-            views = []
-            for number, view in enumerate(self._good.parts[part]):
-                outputs = engine.run(view[None])
-                roi = self._good.inside(part, number)
-                views.append([self._seen(outputs, k, part, roi) for k in range(len(self._banks))])
-            found.append(views)
+        engine = open_engine(graph, name="openvino", precision=self._precision, side_by_side=True)
+        found: list[list[list[_Seen]]] = []
+        looks, fed = tee(self._chosen_views())
+        answers = engine.run_each(view[None] for _, _, view in fed)
+        for (part, number, _), outputs in zip(looks, answers, strict=True):
+            if number == 0:
+                progress("leave one out", len(found), len(self._chosen))
+                found.append([])
+            roi = self._good.inside(part, number)
+            found[-1].append([self._seen(outputs, k, part, roi) for k in range(len(self._banks))])
         progress("leave one out", len(self._chosen), len(self._chosen))
         return found
+
+    def _chosen_views(self) -> Iterator[tuple[int, int, Image]]:
+        """Part, number and pixels of each view that is scored."""
+        for part in self._chosen:
+            for number, view in enumerate(self._good.parts[part]):
+                yield part, number, view
 
     def _seen(
         self,

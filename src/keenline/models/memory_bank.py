@@ -7,7 +7,9 @@ power distance instead of the plain nearest neighbour, and the search inside the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import tee
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from keenline.models.base import LearningSet, Progress
 from keenline.models.coreset import greedy_k_center, reach
 from keenline.models.feature_graph import SCALES, embedding_graph, raw_features
 from keenline.models.learnt_bank import LearntBank, groups_of
-from keenline.models.patches import PatchSample, inspected, ways_to_look
+from keenline.models.patches import PatchSample, View, inspected, ways_to_look
 from keenline.models.projection import Projection, StreamingPca
 from keenline.models.rounding import Quantise, rounded
 
@@ -106,30 +108,26 @@ class MemoryBank:
         size = None if turned else good.size
         graph = raw_features(self.backbone, size).SerializeToString()
         learning_precision = "f32" if self.precision == "int8" else self.precision
-        engine = open_engine(graph, name="openvino", precision=learning_precision)
+        engine = open_engine(
+            graph, name="openvino", precision=learning_precision, side_by_side=True
+        )
         channels = sum(level.channels for _, level in self.backbone.levels)
         components = [StreamingPca(channels) for _ in SCALES]
         samples = [PatchSample() for _ in SCALES]
-        ways = 1 + bool(self.brightness) + len(self.rotations)
-        for part in range(len(good.parts)):
+        looks, fed = tee(self._looks(good))
+        answers = engine.run_each(view.pixels[None] for _, view, _ in fed)
+        for (part, view, shares), found in zip(looks, answers, strict=True):
             progress("look at good parts", part, len(good.parts))
-            views = good.parts[part]
-            shares = [
-                -(-round(CANDIDATES * scale) // (len(good.parts) * len(views) * ways))
-                for scale in SCALES
-            ]
-            for view in ways_to_look(views, part, self.brightness, self.rotations):
-                found = engine.run(view.pixels[None])
-                for place in range(len(SCALES)):
-                    grid = found[EMBEDDING.format(place)][0]
-                    roi = good.inside(part, view.view)
-                    inside = inspected(roi, view.turn, (grid.shape[1], grid.shape[2]))
-                    cells = np.flatnonzero(inside)
-                    if not len(cells):
-                        continue
-                    components[place].add(grid.reshape(channels, -1).T[cells])
-                    chosen = rng.choice(cells, min(shares[place], len(cells)), replace=False)
-                    samples[place].add(grid, chosen, part, view)
+            for place in range(len(SCALES)):
+                grid = found[EMBEDDING.format(place)][0]
+                roi = good.inside(part, view.view)
+                inside = inspected(roi, view.turn, (grid.shape[1], grid.shape[2]))
+                cells = np.flatnonzero(inside)
+                if not len(cells):
+                    continue
+                components[place].add(grid.reshape(channels, -1).T[cells])
+                chosen = rng.choice(cells, min(shares[place], len(cells)), replace=False)
+                samples[place].add(grid, chosen, part, view)
         progress("look at good parts", len(good.parts), len(good.parts))
         if any(pca.empty for pca in components):
             raise TrainingError(
@@ -141,6 +139,16 @@ class MemoryBank:
                 next="check the boxes: x, y, width, height in pixels of the image",
             )
         return samples, components
+
+    def _looks(self, good: LearningSet) -> Iterator[tuple[int, View, list[int]]]:
+        """Each part in each way it is looked at, and how many patches it gives at each scale."""
+        ways = 1 + bool(self.brightness) + len(self.rotations)
+        for part in range(len(good.parts)):
+            views = good.parts[part]
+            total = len(good.parts) * len(views) * ways
+            shares = [-(-round(CANDIDATES * scale) // total) for scale in SCALES]
+            for view in ways_to_look(views, part, self.brightness, self.rotations):
+                yield part, view, shares
 
     def _choose(
         self,

@@ -42,10 +42,10 @@ def _spatial_zeros(model: onnx.ModelProto, pad: onnx.NodeProto) -> list[int] | N
     value = _constant(model, pad.input[2]) if len(pad.input) == 3 and pad.input[2] else np.zeros(1)
     if amounts is None or value is None or value.any() or amounts.size < 6:
         return None
-    before, after = amounts.reshape(2, -1)
-    if (amounts < 0).any() or before[:2].any() or after[:2].any():
+    before, after = np.split(amounts.astype(np.int64), 2)
+    if min(before.min(), after.min()) < 0 or before[:2].any() or after[:2].any():
         return None
-    return [*map(int, before[2:]), *map(int, after[2:])]
+    return [*before[2:].tolist(), *after[2:].tolist()]
 
 
 def _constant(model: onnx.ModelProto, name: str) -> NDArray[np.generic] | None:
@@ -69,8 +69,8 @@ def _constant(model: onnx.ModelProto, name: str) -> NDArray[np.generic] | None:
     used = {i for node in nodes for i in node.input} | {name}
     part.initializer.extend(c for c in graph.initializer if c.name in used)
     found = ReferenceEvaluator(part, opsets={o.domain: o.version for o in model.opset_import})
-    value: NDArray[np.generic] = found.run(None, {})[0]
-    return value
+    (value,) = found.run(None, {})
+    return np.asarray(value)
 
 
 def _is_plain(node: onnx.NodeProto) -> bool:

@@ -74,7 +74,9 @@ def calibrate(
     for name in names:
         # bf16 is an OpenVINO matter; the other engine then runs the same graph in f32.
         theirs = "f32" if precision == "bf16" and name == "onnxruntime" else precision
-        scorer = Scorer(open_engine(graph, name=name, precision=theirs), framing, recipe.inspect)
+        tiled = framing.facts.tile is not None
+        engine = open_engine(graph, name=name, precision=theirs, side_by_side=tiled)
+        scorer = Scorer(engine, framing, recipe.inspect)
         version = scorer.engine.version
         scores.append(_score(scorer, samples, progress, f"score good parts, {name}"))
     here, there = scores

@@ -79,7 +79,7 @@ def _pixel_ranges(model: onnx.ModelProto) -> dict[str, list[dict[str, NDArray[np
     """Lowest and highest value that pixels can be brought to, by the tensor they are brought to."""
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in model.graph.initializer}
     made = {name: node for node in model.graph.node for name in node.output}
-    ranges = {}
+    ranges: dict[str, list[dict[str, NDArray[np.float32]]]] = {}
     for node in model.graph.node:
         if node.name.startswith(HALVED):
             ranges[node.output[0]] = ranges[node.input[0]]
