@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
 from collections.abc import Iterator, Sequence
-from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from keenline.inference.bank import EMBEDDING
 from keenline.models.base import Views
 from keenline.models.feature_graph import FED, HALVED, PROJECTED
+from keenline.training.ranges import Range, tensor_ranges
 from keenline.types import Image
 
 _QUANTISED = ("Conv", "Add", "AveragePool", "MaxPool", "Clip", "Relu", "Concat", "Pad")
@@ -48,38 +41,39 @@ def quantise(model: onnx.ModelProto, views: Sequence[Views]) -> onnx.ModelProto:
     of pixels to the backbone's range and the last addition stay in float32: they cost nothing,
     and rounding there would be seen by every patch.
     """
-    kept = [n.name for n in model.graph.node if n.name.startswith((FED, EMBEDDING.format("")))]
-    # ONNX Runtime logs advice about its own preprocessing through the root logger.
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        with tempfile.TemporaryDirectory(prefix="keenline-") as folder:
-            before, after = Path(folder) / "f32.onnx", Path(folder) / "int8.onnx"
-            onnx.save(model, before)
-            quantize_static(
-                before,
-                after,
-                _Views(model.graph.input[0].name, views),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.MinMax,
-                op_types_to_quantize=list(_QUANTISED),
-                nodes_to_exclude=kept,
-                extra_options={"TensorQuantOverrides": _pixel_ranges(model)},
-            )
-            return _with_exact_projections(onnx.load(after))
-    finally:
-        root.setLevel(level)
+    ranges = tensor_ranges(model, _QUANTISED, _calibrating(views)) | _pixel_ranges(model)
+    data = {
+        name: (np.array(low, np.float32), np.array(high, np.float32))
+        for name, (low, high) in ranges.items()
+    }
+    rounded = onnx.ModelProto()
+    rounded.CopyFrom(model)  # the quantiser writes into what it is given
+    quantiser = QDQQuantizer(
+        rounded,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, data),
+        nodes_to_quantize=[],
+        nodes_to_exclude=[
+            node.name
+            for node in model.graph.node
+            if node.name.startswith((FED, EMBEDDING.format("")))
+        ],
+        op_types_to_quantize=list(_QUANTISED),
+        extra_options={},
+    )
+    quantiser.quantize_model()
+    quantiser.model.topological_sort()
+    return _with_exact_projections(quantiser.model.model)
 
 
-def _pixel_ranges(model: onnx.ModelProto) -> dict[str, list[dict[str, NDArray[np.float32]]]]:
+def _pixel_ranges(model: onnx.ModelProto) -> dict[str, Range]:
     """Lowest and highest value that pixels can be brought to, by the tensor they are brought to."""
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in model.graph.initializer}
     made = {name: node for node in model.graph.node for name in node.output}
-    ranges: dict[str, list[dict[str, NDArray[np.float32]]]] = {}
+    ranges: dict[str, Range] = {}
     for node in model.graph.node:
         if node.name.startswith(HALVED):
             ranges[node.output[0]] = ranges[node.input[0]]
@@ -89,8 +83,7 @@ def _pixel_ranges(model: onnx.ModelProto) -> dict[str, list[dict[str, NDArray[np
         scale = constants[made[node.input[0]].input[1]].ravel()
         ends = np.concatenate([offset, 255 * scale + offset])
         middle, half = (ends.max() + ends.min()) / 2, _WIDER * (ends.max() - ends.min()) / 2
-        lowest, highest = np.float32(middle - half), np.float32(middle + half)
-        ranges[node.output[0]] = [{"rmin": np.array(lowest), "rmax": np.array(highest)}]
+        ranges[node.output[0]] = (float(middle - half), float(middle + half))
     return ranges
 
 
@@ -116,19 +109,12 @@ def _with_exact_projections(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-class _Views(CalibrationDataReader):  # type: ignore[misc]
-    """Views one at a time, as ONNX Runtime asks for them."""
-
-    def __init__(self, name: str, views: Sequence[Views]) -> None:
-        self._name = name
-        self._views: Iterator[NDArray[np.uint8]] = chain(
-            (view[None] for part in views for view in part),
-            (_with_foreign_squares(part[0])[None] for part in views[:_STRANGE_VIEWS]),
-        )
-
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        view = next(self._views, None)
-        return None if view is None else {self._name: view}
+def _calibrating(views: Sequence[Views]) -> Iterator[NDArray[np.uint8]]:
+    for part in views:
+        for view in part:
+            yield view[None]
+    for part in views[:_STRANGE_VIEWS]:
+        yield _with_foreign_squares(part[0])[None]
 
 
 def _with_foreign_squares(view: Image) -> Image:
