@@ -18,9 +18,11 @@ from multiprocessing import get_context
 
 from ablation_bank import Choices, Study
 from ablation_features import features
-from datasets import DATA
+from datasets import DATA, WEIGHTS
 from results_file import Start, circumstances, table, write_section
 from validation import VALIDATION, ValidationSet
+
+from keenline.models.backbones import Backbone, open_backbone
 
 BACKBONES = ("mobilenet_v2", "resnet18")
 ABOUT = """\
@@ -103,7 +105,7 @@ def main() -> None:
     sets = [one for one in VALIDATION if one.is_here]
     jobs = list(itertools.product([one.name for one in sets], BACKBONES, range(asked.seeds)))
     for one, backbone in itertools.product(sets, BACKBONES):
-        features(one.pictures(), backbone)
+        features(one.pictures(), _backbone(backbone))
         print(f"features of {one.name}, {backbone}", flush=True)
     found: dict[Job, list[float]] = {}
     # Workers are fresh processes; each takes one core.
@@ -122,8 +124,12 @@ def _measured(job: Job) -> list[float]:
     pictures = one.pictures()
     varied = [row.choices for row in rows()]
     split = one.split(pictures, seed)
-    study = Study(features(pictures, backbone), pictures, split, seed, varied)
+    study = Study(features(pictures, _backbone(backbone)), pictures, split, seed, varied)
     return [study.auroc(choices) for choices in varied]
+
+
+def _backbone(name: str) -> Backbone:
+    return open_backbone(f"onnx:{WEIGHTS / name / 'features.onnx'}")
 
 
 def _text(

@@ -68,7 +68,10 @@ class _Sample(NamedTuple):
 
 
 class Study:
-    """One split of one set, seen through one backbone; steps that choices share are done once."""
+    """One split of one set, seen through one backbone; steps that choices share are done once.
+
+    choices: all that will be asked for, so that the largest bank is chosen once.
+    """
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Study:
         self._good = np.array([pictures[i].is_good for i in split.ranked])
         step = -(-len(split.learnt) // LEFT_OUT_AT_MOST)
         self._left_out = split.learnt[::step]
+        self._announced = frozenset(choices)
         self._most: dict[Choices, int] = {}
         for choice in choices:
             for scale in choice.scales:
@@ -95,19 +99,21 @@ class Study:
 
     def auroc(self, choices: Choices) -> float:
         """Image AUROC over the ranked pictures."""
+        scores = self.scores(choices)
+        return auroc(scores[self._good], scores[~self._good])
+
+    def scores(self, choices: Choices) -> NDArray[np.float64]:
+        """Score of each ranked picture; ValueError for choices that were not announced."""
+        if choices not in self._announced:
+            raise ValueError(f"not announced: {choices}")
         maps = [
             self._once("maps", self._searched_by(choices, scale), self._maps)
             for scale in choices.scales
         ]
         left_out = [[list(scales)] for scales in zip(*(m.left_out for m in maps), strict=True)]
         weights = scale_weights(left_out, choices.fraction)
-        scores = np.array(
-            [
-                self._score(scales, weights, choices)
-                for scales in zip(*(m.ranked for m in maps), strict=True)
-            ]
-        )
-        return auroc(scores[self._good], scores[~self._good])
+        ranked = zip(*(m.ranked for m in maps), strict=True)
+        return np.array([self._score(scales, weights, choices) for scales in ranked])
 
     @staticmethod
     def _score(scales: Sequence[ScoreMap], weights: Sequence[float], choices: Choices) -> float:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
-from datasets import REPOSITORY, WEIGHTS
+from datasets import REPOSITORY
 from numpy.typing import NDArray
 from validation import Picture
 
@@ -19,7 +20,7 @@ from keenline.inference.bank import EMBEDDING
 from keenline.inference.engine import Engine
 from keenline.inference.engines import open_engine
 from keenline.inference.framing import Framing, framing_for
-from keenline.models.backbones import Backbone, open_backbone
+from keenline.models.backbones import Backbone
 from keenline.models.feature_graph import raw_features
 from keenline.models.patches import View, ways_to_look
 from keenline.training.detectors import AUTO_SIDE
@@ -33,10 +34,11 @@ Look = tuple[float, bool]
 
 PASSES: tuple[tuple[tuple[float, ...], bool], ...] = (
     ((1.0, 0.5, 0.25), True),
-    ((1.0, 2 / 3), True),
+    ((2 / 3,), True),
     ((1.0, 0.5), False),
 )
-"""Scales and local mean of each pass of the backbone."""
+"""Scales and local mean of each pass of the backbone: a half is made from 1 and a quarter from the
+half, as in a bundle, and two thirds from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,10 @@ class Looked:
         return int(height), int(width)
 
 
-def features(pictures: Sequence[Picture], backbone_name: str) -> dict[Look, Looked]:
-    """Features at every scale of `PASSES`, from .bench/ where they are kept for these pictures."""
-    backbone = open_backbone(f"onnx:{WEIGHTS / backbone_name / 'features.onnx'}")
+def features(
+    pictures: Sequence[Picture], backbone: Backbone, kept: Path = KEPT
+) -> dict[Look, Looked]:
+    """Features at every scale of `PASSES`, from below `kept` where they are already there."""
     framing = framing_for(
         [picture.size for picture in pictures if picture.is_good],
         size="auto",
@@ -78,15 +81,16 @@ def features(pictures: Sequence[Picture], backbone_name: str) -> dict[Look, Look
     found: dict[Look, Looked] = {}
     for scales, local_mean in PASSES:
         graph = raw_features(backbone, size, scales=scales, local_mean=local_mean)
-        folder = KEPT / _digest(pictures, graph.SerializeToString())
+        folder = kept / _digest(pictures, graph.SerializeToString())
         if not (folder / "places.npy").is_file():
-            engine = open_engine(graph.SerializeToString(), name="openvino", precision="f32")
+            engine = open_engine(
+                graph.SerializeToString(), name="openvino", precision="f32", side_by_side=True
+            )
             _keep(folder, _run(engine, pictures, framing, backbone, len(scales)))
         places = np.load(folder / "places.npy")
         for number, scale in enumerate(scales):
-            if (scale, local_mean) not in found:
-                cells = np.load(folder / f"{number}.npy", mmap_mode="r")
-                found[scale, local_mean] = Looked(cells, places[number])
+            cells = np.load(folder / f"{number}.npy", mmap_mode="r")
+            found[scale, local_mean] = Looked(cells, places[number])
     return found
 
 
@@ -100,20 +104,24 @@ def _run(
     places = np.zeros((scales, len(pictures), 2, 3), np.int64)
     cells: list[list[NDArray[np.float16]]] = [[] for _ in range(scales)]
     count = [0] * scales
-    for number, picture in enumerate(pictures):
-        for way, view in enumerate(_ways(picture, number, framing)):
-            outputs = engine.run(view.pixels[None])
-            for scale in range(scales):
-                grid = outputs[EMBEDDING.format(scale)][0]
-                cells[scale].append(grid.reshape(channels, -1).T.astype(np.float16))
-                places[scale, number, way] = count[scale], *grid.shape[1:]
-                count[scale] += grid.shape[1] * grid.shape[2]
+    looks, fed = tee(_looks(pictures, framing))
+    answers = engine.run_each(view.pixels[None] for _, _, view in fed)
+    for (number, way, _), outputs in zip(looks, answers, strict=True):
+        for scale in range(scales):
+            grid = outputs[EMBEDDING.format(scale)][0]
+            cells[scale].append(grid.reshape(channels, -1).T.astype(np.float16))
+            places[scale, number, way] = count[scale], *grid.shape[1:]
+            count[scale] += grid.shape[1] * grid.shape[2]
     return cells, places
 
 
-def _ways(picture: Picture, number: int, framing: Framing) -> Iterator[View]:
-    views = framing.frame(picture.pixels()).views
-    return ways_to_look(views, number, BRIGHTNESS if picture.is_good else 0.0, ())
+def _looks(pictures: Sequence[Picture], framing: Framing) -> Iterator[tuple[int, int, View]]:
+    """Number of the picture, number of the way it is looked at, and what is seen."""
+    for number, picture in enumerate(pictures):
+        views = framing.frame(picture.pixels()).views
+        brightness = BRIGHTNESS if picture.is_good else 0.0
+        for way, view in enumerate(ways_to_look(views, number, brightness, ())):
+            yield number, way, view
 
 
 def _keep(folder: Path, found: _Found) -> None:

@@ -90,6 +90,23 @@ def halves(pictures: Sequence[Picture], seed: int) -> Split:
     return _split(pictures, lambda p: p.is_good and p.part in learnt, lambda p: p.part in learnt)
 
 
+def pieces(path: Path, part: str, boxes: Sequence[Sequence[int]], side: int) -> list[Picture]:
+    """Squares without a mark are good, those that hold a whole one defective, others left out."""
+    marks = np.array(boxes, np.int64).reshape(-1, 4)
+    facts = probe(path)
+    found = []
+    for top, left in product(
+        range(0, facts.height - side + 1, side), range(0, facts.width - side + 1, side)
+    ):
+        low, high = np.array([left, top]), np.array([left + side, top + side])
+        touches = ((marks[:, :2] < high) & (marks[:, 2:] > low)).all(axis=1)
+        inside = ((marks[:, :2] >= low) & (marks[:, 2:] <= high)).all(axis=1)
+        if not touches.any() or inside.any():
+            label = DEFECT if touches.any() else GOOD
+            found.append(Picture(path, label, part, (left, top, left + side, top + side)))
+    return found
+
+
 def _split(
     pictures: Sequence[Picture],
     is_learnt: Callable[[Picture], bool],
@@ -131,7 +148,7 @@ def _circuit_scans(root: Path) -> list[Picture]:
         boxes = [
             [int(v) for v in line.replace(",", " ").split()[:4]] for line in listed.split("\n")
         ]
-        found += _pieces(path, path.stem, [b for b in boxes if b], 160)
+        found += pieces(path, path.stem, [b for b in boxes if b], 160)
     return _some(found)
 
 
@@ -146,29 +163,12 @@ def _powder_bed(root: Path) -> list[Picture]:
     found = []
     for image in listed["images"]:
         name = image["file_name"]
-        found += _pieces(root / "images" / name, name.split("_")[0], boxes[image["id"]], 120)
+        found += pieces(root / "images" / name, name.split("_")[0], boxes[image["id"]], 120)
     return _some(found)
 
 
 def _whole(sample: Sample) -> Picture:
     return Picture(sample.image, sample.label, sample.part)
-
-
-def _pieces(path: Path, part: str, boxes: Sequence[Sequence[int]], side: int) -> list[Picture]:
-    """Squares without a mark are good, those that hold a whole one defective, others left out."""
-    marks = np.array(boxes, np.int64).reshape(-1, 4)
-    facts = probe(path)
-    found = []
-    for top, left in product(
-        range(0, facts.height - side + 1, side), range(0, facts.width - side + 1, side)
-    ):
-        low, high = np.array([left, top]), np.array([left + side, top + side])
-        touches = ((marks[:, :2] < high) & (marks[:, 2:] > low)).all(axis=1)
-        inside = ((marks[:, :2] >= low) & (marks[:, 2:] <= high)).all(axis=1)
-        if not touches.any() or inside.any():
-            label = DEFECT if touches.any() else GOOD
-            found.append(Picture(path, label, part, (left, top, left + side, top + side)))
-    return found
 
 
 def _some(pictures: list[Picture]) -> list[Picture]:

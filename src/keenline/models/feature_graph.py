@@ -41,7 +41,7 @@ def raw_features(
     """A graph to all feature channels side by side, locally averaged unless told otherwise.
 
     size: (height, width), or None for images of any size, which run several times slower.
-    scales: sides at which the image is looked at, the first 1, each made from the one before.
+    scales: sides at which the image is looked at, each made from the one before.
     """
     writer = GraphWriter()
     outputs = {}
