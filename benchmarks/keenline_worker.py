@@ -159,7 +159,7 @@ def _features_only(opened: Any, scales: tuple[float, ...], size: tuple[int, int]
     import numpy as np
     from onnx import TensorProto
 
-    from keenline.models.feature_graph import FED, scaled_size
+    from keenline.models.fed_scales import FED, scaled_size
     from keenline.models.graph_writer import GraphWriter
 
     about = opened.description

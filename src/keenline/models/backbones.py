@@ -1,7 +1,7 @@
 """A backbone's name turned into its feature graph and the description that says how to feed it.
 
-Names: `filterbank` (in the package), `onnx:PATH` (any feature graph with a TOML of the same stem
-beside it), `timm:NAME` (exported once with the extra `train`, then read from a cache).
+Names: `keenline` and `filterbank` (in the package), `onnx:PATH` (any feature graph with a TOML of the
+same stem beside it), `timm:NAME` (exported once with the extra `train`, then read from a cache).
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from keenline.errors import BackboneError, Code
 from keenline.models.half_weights import in_full
 from keenline.strict_toml import TomlFaults, parse_strictly
+
+BUILT_IN = Path(__file__).with_name("weights") / "keenline.onnx"
+"""The backbone in the package; its description lies beside it."""
 
 _Three = Annotated[tuple[float, float, float], Field(strict=False)]
 
@@ -71,6 +74,8 @@ class Backbone:
 
 def open_backbone(name: str) -> Backbone:
     """Find a backbone by name; raises BackboneError: unknown, missing, wrong or no description."""
+    if name == "keenline":
+        return _built_in()
     if name == "filterbank":
         return _filterbank()
     kind, _, rest = name.partition(":")
@@ -79,7 +84,7 @@ def open_backbone(name: str) -> Backbone:
     raise BackboneError(
         Code.BACKBONE_UNKNOWN,
         "There is no such backbone",
-        expected="filterbank, onnx:PATH or timm:NAME",
+        expected="keenline, filterbank, onnx:PATH or timm:NAME",
         got=name,
     )
 
@@ -90,6 +95,19 @@ def cache_folder() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "keenline"
+
+
+def _built_in() -> Backbone:
+    """The student that this project taught: docs/model-card-keenline.md."""
+    if not BUILT_IN.is_file():
+        raise BackboneError(
+            Code.BACKBONE_MISSING,
+            "The backbone that belongs to the package is not there",
+            where=BUILT_IN,
+            expected="the file, which every release has",
+            next="install keenline again, or use filterbank",
+        )
+    return _from_file("keenline", str(BUILT_IN))
 
 
 def _filterbank() -> Backbone:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from keenline.errors import BackboneError, Code
 from keenline.inference.bank import EMBEDDING
 from keenline.models.backbones import Backbone
+from keenline.models.fed_scales import fed_at_scales
 from keenline.models.graph_writer import OPSET, GraphWriter
 from keenline.models.padding import without_explicit_padding
 from keenline.models.projection import Projection
@@ -20,12 +19,6 @@ SCALES = (1.0, 0.5)
 """Sides at which one image is looked at, in one pass: fine cracks show at the first, dents and
 uneven surfaces at the second. Two thirds instead of a half gave the same on cracks and less on
 tiles, a third scale cost more than it gave (docs/decisions/0006-memory-bank.md)."""
-
-FED = "fed_"
-"""What the names of the nodes begin with that bring pixels to what the backbone wants."""
-
-HALVED = "halved_"
-"""What the names of the nodes begin with that bring pixels to half the scale."""
 
 PROJECTED = "projected_"
 """What the names of the projections of a scale's levels begin with."""
@@ -88,11 +81,6 @@ def embedding_graph(
     return writer.model("embedding", {"image": _image_input(size)}, outputs)
 
 
-def scaled_size(length: int, scale: float, multiple: int) -> int:
-    """Side of the image at a scale, in pixels: a multiple of what the backbone wants."""
-    return max(1, int(length * scale / multiple + 0.5)) * multiple
-
-
 def _image_input(size: tuple[int, int] | None) -> tuple[int, tuple[int | str, ...]]:
     height, width = size or ("height", "width")
     return TensorProto.UINT8, ("batch", height, width, 3)
@@ -109,71 +97,14 @@ def _levels(
     """For each scale the locally averaged outputs of the backbone, finest first."""
     about = backbone.description
     model = without_explicit_padding(_at_our_opset(backbone))
-    # Turned first: bytes are a quarter of what floats would be.
-    turned = writer.op("Transpose", "image", perm=[0, 3, 1, 2])
-    picture = writer.op("Cast", turned, to=TensorProto.FLOAT)
+    names = [name for name, _ in backbone.levels]
     found = []
-    at_scale, fed, fed_size = picture, "", size
-    for number, scale in enumerate(scales):
-        # Each scale is made from the one before: the linear filter looks at two pixels a side,
-        # so it blurs enough only for factors down to a half.
-        new_size = size and (
-            scaled_size(size[0], scale, about.multiple_of),
-            scaled_size(size[1], scale, about.multiple_of),
-        )
-        if new_size and fed_size == (2 * new_size[0], 2 * new_size[1]):
-            # What the linear filter gives too, in a third of its time, and int8 stays int8.
-            mean_of_four = np.eye(3)[:, :, None, None] * np.full((2, 2), 0.25)
-            name = f"{HALVED}{number}"
-            fed = writer.convolution(fed, mean_of_four, strides=[2, 2], name=name)
-        else:
-            at_scale = _at_scale(writer, at_scale, picture, scale, size, about.multiple_of)
-            factor = writer.constant(_per_channel(about.scale))
-            scaled = writer.op("Mul", at_scale, factor, name=f"{FED}{number}_scaled")
-            offset = writer.constant(_per_channel(about.offset))
-            fed = writer.op("Add", scaled, offset, name=f"{FED}{number}")
-        fed_size = new_size
-        names = [name for name, _ in backbone.levels]
+    for number, fed in enumerate(fed_at_scales(writer, about, size, scales)):
         outputs = writer.include(model, {about.input: fed}, names, f"s{number}/")
         if local_mean:
             outputs = [_local_mean(writer, output) for output in outputs]
         found.append(outputs)
     return found
-
-
-def _at_scale(
-    writer: GraphWriter,
-    larger: str,
-    picture: str,
-    scale: float,
-    size: tuple[int, int] | None,
-    multiple: int,
-) -> str:
-    if scale == 1.0:
-        return picture
-    if size is not None:
-        sizes = writer.integers(*(scaled_size(n, scale, multiple) for n in size))
-    else:
-        shape = writer.op("Shape", picture, start=2)
-        cells = writer.op(
-            "Mul", writer.op("Cast", shape, to=TensorProto.FLOAT), writer.constant(scale / multiple)
-        )
-        whole = writer.op("Floor", writer.op("Add", cells, writer.constant(0.5)))
-        pixels = writer.op(
-            "Mul", writer.op("Max", whole, writer.constant(1.0)), writer.constant(float(multiple))
-        )
-        sizes = writer.op("Cast", pixels, to=TensorProto.INT64)
-    start = writer.op("Shape", picture, end=2)
-    target = writer.op("Concat", start, sizes, axis=0)
-    return writer.op(
-        "Resize",
-        larger,
-        "",
-        "",
-        target,
-        mode="linear",
-        coordinate_transformation_mode="half_pixel",
-    )
 
 
 def _local_mean(writer: GraphWriter, data: str) -> str:
@@ -204,10 +135,6 @@ def _enlarged(writer: GraphWriter, backbone: Backbone, place: int, data: str) ->
         mode="linear",
         coordinate_transformation_mode="half_pixel",
     )
-
-
-def _per_channel(values: Sequence[float]) -> NDArray[np.float32]:
-    return np.array(values, np.float32)[None, :, None, None]
 
 
 def _at_our_opset(backbone: Backbone) -> onnx.ModelProto:

@@ -13,7 +13,8 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from keenline.inference.bank import EMBEDDING
 from keenline.models.base import Views
-from keenline.models.feature_graph import FED, HALVED, PROJECTED
+from keenline.models.feature_graph import PROJECTED
+from keenline.models.fed_scales import FED, HALVED
 from keenline.training.ranges import Range, tensor_ranges
 from keenline.types import Image
 
