@@ -24,7 +24,8 @@ from keenline.recipe import DetectorSettings, Recipe
 from keenline.training.evaluate import evaluate
 from keenline.training.fit import train
 
-BACKBONES = ("filterbank", "mobilenet_v2", "resnet18", "efficientnetv2_b0")
+PACKAGED = ("keenline", "filterbank")
+BACKBONES = (*PACKAGED, "mobilenet_v2", "resnet18", "efficientnetv2_b0")
 CLASSICAL = "classical"
 KEPT = REPOSITORY / ".bench" / "accuracy.jsonl"
 ABOUT = """\
@@ -65,7 +66,7 @@ def main() -> None:
 def _run(real: RealSet, features: str, seed: int, threads: int) -> dict[str, Any]:
     if not real.is_here:
         return {"error": "not here"}
-    recipe = Recipe(detector=_detector(features))
+    recipe = Recipe(detector=detector_with(features))
     try:
         with tempfile.TemporaryDirectory(prefix="keenline-") as folder:
             trained = train(real.dataset(seed), f"{folder}/part.keen", recipe=recipe, seed=seed)
@@ -90,11 +91,12 @@ def _run(real: RealSet, features: str, seed: int, threads: int) -> dict[str, Any
     }
 
 
-def _detector(features: str) -> DetectorSettings:
+def detector_with(features: str) -> DetectorSettings:
+    """The default detector with these features, or the classical one."""
     if features == CLASSICAL:
         return DetectorSettings(name=CLASSICAL)
-    if features == "filterbank":
-        return DetectorSettings()
+    if features in PACKAGED:
+        return DetectorSettings(backbone=features)
     return DetectorSettings(backbone=f"onnx:{WEIGHTS / features / 'features.onnx'}")
 
 
