@@ -14,16 +14,15 @@ from pathlib import Path
 import numpy as np
 from datasets import REPOSITORY
 from numpy.typing import NDArray
-from validation import Picture
+from validation import Picture, framing_of
 
 from keenline.inference.bank import EMBEDDING
 from keenline.inference.engine import Engine
 from keenline.inference.engines import open_engine
-from keenline.inference.framing import Framing, framing_for
+from keenline.inference.framing import Framing
 from keenline.models.backbones import Backbone
 from keenline.models.feature_graph import raw_features
 from keenline.models.patches import View, ways_to_look
-from keenline.training.detectors import AUTO_SIDE
 
 KEPT = REPOSITORY / ".bench" / "ablation"
 BRIGHTNESS = 0.2
@@ -65,15 +64,7 @@ def features(
     pictures: Sequence[Picture], backbone: Backbone, kept: Path = KEPT
 ) -> dict[Look, Looked]:
     """Features at every scale of `PASSES`, from below `kept` where they are already there."""
-    framing = framing_for(
-        [picture.size for picture in pictures if picture.is_good],
-        size="auto",
-        auto_side=AUTO_SIDE,
-        multiple=backbone.description.multiple_of,
-        tile=0,
-        overlap=0,
-        bit_depth=None,
-    )
+    framing = framing_of(pictures, backbone.description.multiple_of)
     size = None
     if framing.facts.fixed_size:
         width, height = framing.working_size(framing.facts.width, framing.facts.height)

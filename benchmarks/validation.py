@@ -19,6 +19,8 @@ from datasets import DATA, DEFECT, bs_data, magnetic_tile_validation
 from numpy.typing import NDArray
 
 from keenline.data.reading import probe, read_image
+from keenline.inference.framing import Framing, framing_for
+from keenline.training.detectors import AUTO_SIDE
 from keenline.types import GOOD, Image, Sample
 
 BoxOf = tuple[int, int, int, int]
@@ -80,6 +82,22 @@ class ValidationSet:
 
     def pictures(self) -> list[Picture]:
         return self.read(DATA / self.folder)
+
+
+def framing_of(pictures: Sequence[Picture], multiple: int) -> Framing:
+    """How a bundle that is learnt from the good ones would see them, by the recipe's defaults.
+
+    multiple: what width and height in pixels must be multiples of.
+    """
+    return framing_for(
+        [picture.size for picture in pictures if picture.is_good],
+        size="auto",
+        auto_side=AUTO_SIDE,
+        multiple=multiple,
+        tile=0,
+        overlap=0,
+        bit_depth=None,
+    )
 
 
 def halves(pictures: Sequence[Picture], seed: int) -> Split:
