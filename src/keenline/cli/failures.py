@@ -22,6 +22,9 @@ from keenline.errors import (
 STOPPED = 130
 """The exit code after Ctrl-C: 128 + SIGINT, as shells do it."""
 
+TERMINATED = 143
+"""The exit code after `kill`: 128 + SIGTERM."""
+
 EXIT_CODES = {
     0: "done",
     1: "a part did not pass (only inspect --exit-verdict)",
@@ -31,6 +34,7 @@ EXIT_CODES = {
     5: "a graph could not be run (KL3xxx)",
     6: "something optional is not installed (KL4xxx)",
     STOPPED: "stopped with Ctrl-C",
+    TERMINATED: "ended by kill (SIGTERM)",
 }
 """What a script may rely on."""
 

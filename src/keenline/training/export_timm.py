@@ -104,7 +104,7 @@ def _write_graph(network: Network, path: Path) -> None:
     axes = {n: {0: "batch", 2: f"height_{n}", 3: f"width_{n}"} for n in ("image", *names)}
     with warnings.catch_warnings():
         # The exporter that traces is deprecated, and the only one that writes opset 17: the other
-        # starts at 18 and could convert back two of the five networks tried.
+        # starts at 18, and what it writes does not always convert back.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.module,
