@@ -15,14 +15,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 
 from ablation_bank import Choices, Study
-from ablation_features import features
+from ablation_features import features, keep_features
 from datasets import DATA, WEIGHTS
 from results_file import Start, circumstances, table, write_section
 from validation import VALIDATION, ValidationSet
 
-from keenline.models.backbones import Backbone, open_backbone
+from keenline.models.backbones import open_backbone
 
 BACKBONES = ("mobilenet_v2", "resnet18")
 ABOUT = """\
@@ -104,32 +105,31 @@ def main() -> None:
     start = Start.now()
     sets = [one for one in VALIDATION if one.is_here]
     jobs = list(itertools.product([one.name for one in sets], BACKBONES, range(asked.seeds)))
-    for one, backbone in itertools.product(sets, BACKBONES):
-        features(one.pictures(), _backbone(backbone))
-        print(f"features of {one.name}, {backbone}", flush=True)
+    folders = {}
+    for one, name in itertools.product(sets, BACKBONES):
+        backbone = open_backbone(f"onnx:{WEIGHTS / name / 'features.onnx'}")
+        folders[one.name, name] = keep_features(one.pictures(), backbone)
+        print(f"features of {one.name}, {name}", flush=True)
     found: dict[Job, list[float]] = {}
     # Workers are fresh processes; each takes one core.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
-        for job, values in zip(jobs, pool.map(_measured, jobs), strict=True):
+        measured = pool.map(_measured, jobs, [folders[job[:2]] for job in jobs])
+        for job, values in zip(jobs, measured, strict=True):
             found[job] = values
             print(*job, f"default {values[0]:.3f}", flush=True)
     write_section("ablation", _text(found, sets, start, asked.seeds))
 
 
-def _measured(job: Job) -> list[float]:
-    """AUROC of each row."""
-    name, backbone, seed = job
+def _measured(job: Job, folders: tuple[Path, ...]) -> list[float]:
+    """AUROC of each row, from the features of its set and backbone."""
+    name, _, seed = job
     (one,) = (known for known in VALIDATION if known.name == name)
     pictures = one.pictures()
     varied = [row.choices for row in rows()]
     split = one.split(pictures, seed)
-    study = Study(features(pictures, _backbone(backbone)), pictures, split, seed, varied)
+    study = Study(features(folders), pictures, split, seed, varied)
     return [study.auroc(choices) for choices in varied]
-
-
-def _backbone(name: str) -> Backbone:
-    return open_backbone(f"onnx:{WEIGHTS / name / 'features.onnx'}")
 
 
 def _text(

@@ -60,16 +60,16 @@ class Looked:
         return int(height), int(width)
 
 
-def features(
+def keep_features(
     pictures: Sequence[Picture], backbone: Backbone, kept: Path = KEPT
-) -> dict[Look, Looked]:
-    """Features at every scale of `PASSES`, from below `kept` where they are already there."""
+) -> tuple[Path, ...]:
+    """The folder of each of `PASSES`, below `kept`; what is already there is not made again."""
     framing = framing_of(pictures, backbone.description.multiple_of)
     size = None
     if framing.facts.fixed_size:
         width, height = framing.working_size(framing.facts.width, framing.facts.height)
         size = height, width
-    found: dict[Look, Looked] = {}
+    folders = []
     for scales, local_mean in PASSES:
         graph = raw_features(backbone, size, scales=scales, local_mean=local_mean)
         folder = kept / _digest(pictures, graph.SerializeToString())
@@ -78,6 +78,14 @@ def features(
                 graph.SerializeToString(), name="openvino", precision="f32", side_by_side=True
             )
             _keep(folder, _run(engine, pictures, framing, backbone, len(scales)))
+        folders.append(folder)
+    return tuple(folders)
+
+
+def features(folders: Sequence[Path]) -> dict[Look, Looked]:
+    """What `keep_features` kept, mapped into memory."""
+    found: dict[Look, Looked] = {}
+    for folder, (scales, local_mean) in zip(folders, PASSES, strict=True):
         places = np.load(folder / "places.npy")
         for number, scale in enumerate(scales):
             cells = np.load(folder / f"{number}.npy", mmap_mode="r")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ablation import rows
 from ablation_bank import Choices, Study
-from ablation_features import BRIGHTNESS, features
+from ablation_features import BRIGHTNESS, features, keep_features
 from datasets import SETS
 from tests.models.graphs import in_onnxruntime
 from tests.small_parts import dented, good_part, learning_set, save_image, tiny_backbone
@@ -35,9 +35,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         Picture(save_image(folder / f"{i}.png", image), GOOD if i < 8 else "dent", f"part {i}")
         for i, image in enumerate([*GOOD_PARTS, *DENTED])
     ]
-    looked = features(pictures, open_backbone(tiny_backbone(folder)), folder / "kept")
-    again = features(pictures, open_backbone(tiny_backbone(folder)), folder / "kept")
-    assert all((looked[key].cells == again[key].cells).all() for key in looked)
+    backbone = open_backbone(tiny_backbone(folder))
+    folders = keep_features(pictures, backbone, folder / "kept")
+    made = [(path / "places.npy").stat().st_mtime_ns for path in folders]
+    assert keep_features(pictures, backbone, folder / "kept") == folders
+    assert [(path / "places.npy").stat().st_mtime_ns for path in folders] == made
+    looked = features(folders)
     varied = [*(row.choices for row in rows()), Choices(members=EVERYTHING)]
     return Study(looked, pictures, Split(np.arange(6), np.arange(6, 10)), 0, varied)
 
