@@ -1,7 +1,8 @@
 """Real image sets, backbones and seeds turned into the accuracy table of RESULTS.md.
 
-One default configuration for all: nothing is chosen by looking at a test image. Each run is kept
-in .bench/accuracy.jsonl, and with --resume what is there for the same commit is not run again.
+One default configuration for all; what its values were chosen and checked on is in
+docs/decisions/0006-memory-bank.md. Each run is kept in .bench/accuracy.jsonl, and with --resume
+what is there for the same commit is not run again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ BACKBONES = (*PACKAGED, "mobilenet_v2", "resnet18", "efficientnetv2_b0")
 CLASSICAL = "classical"
 KEPT = REPOSITORY / ".bench" / "accuracy.jsonl"
 ABOUT = """\
-One default recipe for every set and backbone; {seeds} seeds, mean ± half the range.
+One default recipe for every set and backbone; {seeds} seeds, mean ± half the range. Defaults were
+checked on validation images only, which are not tested here but for bsdata and parts of deeppcb.
 False alarms and recall are at the bundle's own threshold, learnt from good images alone (goal: 5 %
 false alarms). ms/image: decoded array to verdict, {threads} threads, at the size the defaults
 choose; fit s: with everything, from files to bundle."""
