@@ -90,7 +90,10 @@ def _border(random: np.random.Generator, side: int) -> NDArray[np.float32]:
     angle = random.uniform(0, 2 * np.pi)
     line = x * np.cos(angle) + y * np.sin(angle)
     level = line + (field - 0.5) * random.choice([0.0, 0.2, 1.0])
-    return np.clip(level * random.uniform(5, side) + 0.5, 0, 1).astype(np.float32)
+    amount: NDArray[np.float32] = np.clip(level * random.uniform(5, side) + 0.5, 0, 1).astype(
+        np.float32
+    )
+    return amount
 
 
 def _mixed(first: Image, second: Image, amount: NDArray[np.float32]) -> Image:

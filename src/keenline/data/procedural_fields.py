@@ -106,7 +106,8 @@ def fractal(random: np.random.Generator, side: int) -> _Field:
             seen.append(points)
     cloud = np.concatenate(seen)
     low, high = np.percentile(cloud, (1, 99), axis=0)
-    counts, _, _ = np.histogram2d(*cloud.T, bins=side, range=np.stack([low, high + 1e-6], -1))
+    limits = np.stack([low, high + 1e-6], -1)
+    counts, _, _ = np.histogram2d(cloud[:, 0], cloud[:, 1], bins=side, range=limits)
     return unit(np.log1p(counts) if random.random() < 0.7 else counts > 0)
 
 
@@ -115,7 +116,8 @@ def unit(values: NDArray[np.generic], *, cut: float = 0.0) -> _Field:
     numbers = values.astype(np.float32)
     low, high = np.percentile(numbers, (cut, 100 - cut)) if cut else (numbers.min(), numbers.max())
     span = max(float(high - low), 1e-6)
-    return np.clip((numbers - np.float32(low)) / np.float32(span), 0, 1).astype(np.float32)
+    field: _Field = np.clip((numbers - np.float32(low)) / np.float32(span), 0, 1)
+    return field
 
 
 def _ramp(random: np.random.Generator, side: int) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ of that shape, the same for the same state of the generator.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFilter, ImageFont
 
@@ -25,7 +26,7 @@ def dead_leaves(random: np.random.Generator, canvas: Image) -> Image:
     # Sizes of which there are as many as 1 / r^3: then the image looks alike at every scale.
     radii = smallest / np.sqrt(random.uniform((smallest / (0.4 * side)) ** 2, 1, count))
     colours = _colours(random, canvas, count)
-    corners = random.integers(0, 8)
+    corners = int(random.integers(0, 8))
     for radius, colour in zip(radii, colours, strict=True):
         centre = random.uniform(-0.1, 1.1, 2) * side
         draw.polygon(_outline(random, centre, radius, corners), fill=colour)
@@ -92,10 +93,10 @@ def scratches(random: np.random.Generator, canvas: Image) -> Image:
 
 
 def _outline(
-    random: np.random.Generator, centre: np.ndarray, radius: float, corners: int
+    random: np.random.Generator, centre: NDArray[np.float64], radius: float, corners: int
 ) -> list[tuple[float, float]]:
     """A polygon about a place; below three corners a rough ellipse."""
-    points = int(corners) if corners >= 3 else 18
+    points = corners if corners >= 3 else 18
     angles = np.linspace(0, 2 * np.pi, points, endpoint=False) + random.uniform(0, np.pi)
     radii = radius * (1 + (random.uniform(-0.3, 0.3, points) if corners < 2 else 0.0))
     flat = random.uniform(0.3, 1)

@@ -33,7 +33,7 @@ class Examination:
         side = settings.final_size
         drawn = [
             PillowImage.fromarray(procedural_image(settings.seed, 1 << 30, number))
-            for number in range(_PROCEDURAL if settings.pool else 0)
+            for number in range(min(_PROCEDURAL, settings.pool))
         ]
         self._device = settings.device
         sets = {"": (held_out, _NATURAL), "procedural_": (drawn, _PROCEDURAL)}
@@ -48,8 +48,6 @@ class Examination:
         procedural images as `procedural_s8` and `procedural_s16`."""
         found = {}
         for name, batches in self._sets.items():
-            errors = {level: 0.0 for level in LEVELS}
-            spread = {level: 0.0 for level in LEVELS}
             wanted = {
                 level: np.concatenate([targets[level] for _, targets in batches])
                 for level in LEVELS
@@ -58,9 +56,9 @@ class Examination:
             for place, level in enumerate(LEVELS):
                 ours = np.concatenate([each[place] for each in predicted])
                 mean = wanted[level].mean(axis=(0, 2, 3), keepdims=True)
-                errors[level] = np.square(ours - wanted[level]).mean(axis=(0, 2, 3))
-                spread[level] = np.square(wanted[level] - mean).mean(axis=(0, 2, 3))
-                share = 1 - errors[level] / np.maximum(spread[level], 1e-6)
+                error = np.square(ours - wanted[level]).mean(axis=(0, 2, 3))
+                spread = np.square(wanted[level] - mean).mean(axis=(0, 2, 3))
+                share = 1 - error / np.maximum(spread, 1e-6)
                 found[name + level] = round(float(np.clip(share, -1, 1).mean()), 4)
         return found
 

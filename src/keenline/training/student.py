@@ -113,7 +113,7 @@ def _pair(width: int) -> Any:
     """Two convolutions with the identity added before the last ReLU (He et al., 2016)."""
     from torch import nn
 
-    class Pair(nn.Module):
+    class Pair(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.first = _convolution(width, width)
@@ -131,7 +131,7 @@ def _pair(width: int) -> Any:
 def _student_class() -> Any:
     from torch import nn
 
-    class Student(nn.Module):
+    class Student(nn.Module):  # type: ignore[misc]
         def __init__(self, modules: dict[str, Any]) -> None:
             super().__init__()
             for name, module in modules.items():

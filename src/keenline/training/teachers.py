@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
@@ -19,7 +21,7 @@ from keenline.training.student import LEVELS, STRIDES
 _SMALLEST_STD = 0.02
 """Of a channel, relative to the median of its output: what hardly moves is not blown up."""
 
-Features = dict[str, NDArray[np.float32]]
+Features: TypeAlias = dict[str, NDArray[np.float32]]
 """For each level of the student (batch, channels, height / stride, width / stride)."""
 
 
@@ -131,7 +133,7 @@ class Teachers:
         )
 
 
-def _from_pixels(backbone: Backbone, shape: tuple[int, ...]):  # type: ignore[no-untyped-def]
+def _from_pixels(backbone: Backbone, shape: tuple[int, ...]) -> onnx.ModelProto:
     """The backbone for images of one shape, from pixels on: several times faster than open ones."""
     writer = GraphWriter()
     about = backbone.description
