@@ -46,7 +46,7 @@ class Variant:
 def keenline_variants(size: int) -> list[Variant]:
     """The default, and the two backbones a comparison needs."""
     python = Path(sys.executable)
-    named = {"filterbank (default)": "filterbank"}
+    named = {"keenline (default)": "keenline"}
     for name in ("mobilenet_v2", "resnet18"):
         if (WEIGHTS / name / "features.onnx").is_file():
             named[name] = f"onnx:{WEIGHTS / name / 'features.onnx'}"
