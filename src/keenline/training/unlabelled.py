@@ -19,7 +19,8 @@ from keenline.models.base import Progress, silent
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 LONGEST = 640
-"""Pixels of the longer side that are kept of a picture."""
+"""Pixels of the longer side that are kept of a picture, unless the shorter one would become less
+than half of that."""
 
 _PIECES = 6
 """Of a picture much larger than that, at most so many pieces are kept at its own scale too."""
