@@ -33,7 +33,7 @@ _DRAWN: tuple[tuple[float, Callable[[np.random.Generator, Image], Image]], ...] 
 
 
 def procedural_image(*seed: int, side: int = 320) -> Image:
-    """An image (side, side, 3), side at least 24; the same numbers (at least 0) give the same image.
+    """An image (side, side, 3), at least 24 px; the same numbers (from 0) give the same image.
 
     A surface, or two that meet along an uneven line, under drawn shapes.
     """

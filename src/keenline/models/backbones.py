@@ -1,7 +1,7 @@
 """A backbone's name turned into its feature graph and the description that says how to feed it.
 
-Names: `keenline` and `filterbank` (in the package), `onnx:PATH` (any feature graph with a TOML of the
-same stem beside it), `timm:NAME` (exported once with the extra `train`, then read from a cache).
+Names: `keenline` and `filterbank` (in the package), `onnx:PATH` (any feature graph with a TOML of
+the same stem beside it), `timm:NAME` (exported once with the extra `train`, then kept in a cache).
 """
 
 from __future__ import annotations
