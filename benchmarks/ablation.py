@@ -11,7 +11,7 @@ import itertools
 import os
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -25,6 +25,7 @@ from validation import VALIDATION, ValidationSet
 
 from keenline.models.backbones import open_backbone
 
+TOGETHER = "together"
 BACKBONES = ("mobilenet_v2", "resnet18")
 ABOUT = """\
 Image AUROC on validation pictures, {seeds} seeds: mean ± half the range. One choice at a time is
@@ -34,8 +35,10 @@ is among these pictures, and none of kolektorsdd and cookie. All in float32.
 {sets}
 
 `against the default` is the difference from the default of the same seed, averaged over the sets
-of one backbone or of both, with its lowest and highest value among the seeds: a choice is clearly
-better when the lowest is above 0 for both backbones, clearly worse when the highest is below."""
+of one backbone, and in the last table of both, with its lowest and highest value among the seeds.
+There a value counts as clearly better when even the lowest is above 0, as clearly worse when even
+the highest is below; the differences of each set and backbone say whether one of them decides.
+Three seeds agree by chance in one row of four, so differences of a few thousandths say little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Varied:
 
 
 def rows() -> list[Varied]:
-    """The default first, then each choice with one other value at a time."""
+    """The default, each choice with one other value at a time, then a few changed together."""
     plain = Choices()
     found = [Varied("default", "*", plain)]
     for factor, values in FACTORS.items():
@@ -90,6 +93,10 @@ FACTORS: dict[str, dict[str, dict[str, object]]] = {
     "neighbours of the reach": {
         "none: nearest member": {"neighbours": 0},
         **{f"{n}": {"neighbours": n} for n in (3, 5, 10, 20)},
+    },
+    TOGETHER: {
+        "whitening 0.75, 3 neighbours": {"whitening": 0.75, "neighbours": 3},
+        "whitening 0.75, 2000 members": {"whitening": 0.75, "members": 2000},
     },
 }
 
@@ -140,49 +147,59 @@ def _text(
     names = [one.name for one in sets]
     for backbone in BACKBONES:
         header = ("choice", "value", *names, "mean", "against the default")
-        lines = _rows(found, [(backbone, name) for name in names])
-        parts += [f"### {backbone}", table(header, lines)]
-    header = ("choice", "value", *BACKBONES, "mean", "against the default")
-    both = list(itertools.product(BACKBONES, names))
-    lines = _rows(found, both, lambda backbone, _: backbone)
-    parts += ["### Both, averaged over the sets", table(header, lines)]
+        parts += [f"### {backbone}", table(header, _levels(found, backbone, names))]
+    header = ("choice", "value", *names, *BACKBONES, "all", "lowest and highest seed")
+    parts += ["### Differences from the default", table(header, _differences(found, names))]
     return "\n\n".join(parts)
 
 
-def _rows(
-    found: dict[Job, list[float]],
-    cells: Sequence[tuple[str, str]],
-    column: Callable[[str, str], str] = lambda _, name: name,
-) -> list[list[str]]:
-    """A line for each row; cells (backbone, set) of one column are averaged for each seed."""
-    seeds = sorted({seed for _, _, seed in found})
-    columns = list(dict.fromkeys(column(*cell) for cell in cells))
-
-    def means(place: int, wanted: Sequence[tuple[str, str]]) -> list[float]:
-        return [
-            statistics.mean(found[name, backbone, seed][place] for backbone, name in wanted)
-            for seed in seeds
-        ]
-
+def _levels(found: dict[Job, list[float]], backbone: str, names: Sequence[str]) -> list[list[str]]:
     lines = []
     for place, row in enumerate(rows()):
-        line = [row.factor, row.value]
-        for title in columns:
-            line.append(_spread(means(place, [c for c in cells if column(*c) == title])))
-        own, plain = means(place, cells), means(0, cells)
-        line.append(_spread(own))
-        lines.append([*line, _difference([a - b for a, b in zip(own, plain, strict=True)])])
+        sets = [_seeds(found, place, [name], [backbone]) for name in names]
+        mean = _seeds(found, place, names, [backbone])
+        plain = _seeds(found, 0, names, [backbone])
+        less = [a - b for a, b in zip(mean, plain, strict=True)]
+        against = f"{statistics.mean(less):+.4f} ({_range(less)})" if any(less) else "-"
+        lines.append([row.factor, row.value, *map(_spread, (*sets, mean)), against])
     return lines
+
+
+def _differences(found: dict[Job, list[float]], names: Sequence[str]) -> list[list[str]]:
+    groups: list[tuple[list[str], Sequence[str]]] = [([name], BACKBONES) for name in names]
+    groups += [(list(names), (backbone,)) for backbone in BACKBONES]
+    groups.append((list(names), BACKBONES))
+    lines = []
+    for place, row in enumerate(rows()):
+        if row.choices == Choices():
+            continue
+        less: list[float] = []
+        line = [row.factor, row.value]
+        for group in groups:
+            pairs = zip(_seeds(found, place, *group), _seeds(found, 0, *group), strict=True)
+            less = [own - plain for own, plain in pairs]
+            line.append(f"{statistics.mean(less):+.4f}")
+        lines.append([*line, _range(less)])
+    return lines
+
+
+def _seeds(
+    found: dict[Job, list[float]], place: int, names: Sequence[str], backbones: Sequence[str]
+) -> list[float]:
+    """AUROC of a row for each seed, averaged over sets and backbones."""
+    cells = list(itertools.product(names, backbones))
+    return [
+        statistics.mean(found[*cell, seed][place] for cell in cells)
+        for seed in sorted({seed for _, _, seed in found})
+    ]
 
 
 def _spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.3f} ± {(max(values) - min(values)) / 2:.3f}"
 
 
-def _difference(values: Sequence[float]) -> str:
-    if not any(values):
-        return "-"
-    return f"{statistics.mean(values):+.4f} ({min(values):+.4f} to {max(values):+.4f})"
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):+.4f} to {max(values):+.4f}"
 
 
 def _asked() -> argparse.Namespace:
