@@ -94,6 +94,24 @@ def test_tiles_and_small_views_can_be_shown(tmp_path: Path) -> None:
     assert all(np.isfinite(values).all() for values in found.values())
 
 
+def test_sizes_that_come_with_the_image_are_not_rounded(tmp_path: Path) -> None:
+    backbone = open_backbone(tiny_backbone(tmp_path))
+    sizes = [(width, 56) for width in range(48, 320, 24)]
+    views = [good_part(seed, size) for seed, size in enumerate(sizes)]
+    projections = []
+    for number in range(len(SCALES)):
+        pca = StreamingPca(20)
+        for view in views:
+            found = ENGINES["onnxruntime"](raw_features(backbone), {"image": view[None]})
+            pca.add(found[EMBEDDING.format(number)].reshape(20, -1).T)
+        projections.append(pca.projection(12))
+    exact = embedding_graph(backbone, projections, None)
+    rounded = quantise(exact, [view[None] for view in views])
+    for view in views:
+        one, other = (ENGINES["onnxruntime"](m, {"image": view[None]}) for m in (exact, rounded))
+        assert [grid.shape for grid in one.values()] == [grid.shape for grid in other.values()]
+
+
 def test_advice_meant_for_others_is_not_logged_and_the_level_is_put_back(
     exact: onnx.ModelProto, caplog: pytest.LogCaptureFixture
 ) -> None:

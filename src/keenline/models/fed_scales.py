@@ -79,7 +79,8 @@ def _at_scale(
         cells = writer.op(
             "Mul", writer.op("Cast", shape, to=TensorProto.FLOAT), writer.constant(scale / multiple)
         )
-        number = writer.op("Floor", writer.op("Add", cells, writer.constant(0.5)))
+        # Not Add: int8 rounds what is added, and then the size would be another than in float32.
+        number = writer.op("Floor", writer.op("Sub", cells, writer.constant(-0.5)))
         pixels = writer.op(
             "Mul", writer.op("Max", number, writer.constant(1.0)), writer.constant(float(multiple))
         )
