@@ -26,7 +26,7 @@ BACKBONES = ("filterbank", "mobilenet_v2", "resnet18", "efficientnetv2_b0")
 ABOUT = """\
 Share of the variance of the embeddings that is left in int8, at the worst scale, on good pictures
 of the validation sets; {calibrated} pictures give the ranges and {compared} of them are compared.
-Below {faithful:.0%} a bundle is computed in float32."""
+Below {faithful:.0%} a bundle is computed in float32; `none`: the error is larger than the variance."""
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     lines = []
     for one in VALIDATION:
         if one.is_here:
-            lines.append([one.name, *(f"{_kept(one, name):.1%}" for name in BACKBONES)])
+            lines.append([one.name, *(_share(one, name) for name in BACKBONES)])
             print(*lines[-1], flush=True)
     about = ABOUT.format(calibrated=CALIBRATION_PARTS, compared=COMPARED_PARTS, faithful=FAITHFUL)
     text = "\n\n".join(
@@ -49,6 +49,11 @@ def main() -> None:
         ]
     )
     write_section("rounding", text)
+
+
+def _share(one: ValidationSet, name: str) -> str:
+    kept = _kept(one, name)
+    return f"{kept:.1%}" if kept > 0 else "none"
 
 
 def _kept(one: ValidationSet, name: str) -> float:
