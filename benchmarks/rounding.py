@@ -26,7 +26,7 @@ BACKBONES = ("filterbank", "mobilenet_v2", "resnet18", "efficientnetv2_b0")
 ABOUT = """\
 Share of the variance of the embeddings that is left in int8, at the worst scale, on good pictures
 of the validation sets; {calibrated} pictures give the ranges and {compared} of them are compared.
-Below {faithful:.0%} a bundle is computed in float32; `none`: the error is larger than the variance."""
+Below {faithful:.0%} a bundle is computed in float32; `none`: the error exceeds the variance."""
 
 
 def main() -> None:

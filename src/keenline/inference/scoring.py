@@ -20,7 +20,7 @@ from keenline.types import Image, Mask, ScoreMap
 
 TOP_FRACTION = 0.01
 """The score of a view is the mean of this fraction of its map's highest values, in the graphs and
-here: steadier than the maximum, and measured better on every set tried."""
+here: steadier than the maximum (docs/decisions/0006-memory-bank.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from keenline.inference.engines import open_engine
 from keenline.models.base import Views
 
 FAITHFUL = 0.9
-"""Share of the embeddings' variance that int8 must keep, at the worst scale. On three real parts
-MobileNetV2 and ResNet-18 kept 94 to 99 %, EfficientNetV2-B0 56 to 83 %, and the filter bank, whose
-squares and ratios span many orders of magnitude, nothing (docs/decisions/0006-memory-bank.md)."""
+"""Share of the embeddings' variance that int8 must keep, at the worst scale. Deep networks lie on
+either side of it; of the filter bank, whose squares and ratios span many orders of magnitude,
+nothing is kept. `benchmarks/rounding.py` measures it."""
 
 
 def faithfulness(exact: onnx.ModelProto, rounded: onnx.ModelProto, parts: Sequence[Views]) -> float:

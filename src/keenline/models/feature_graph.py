@@ -17,8 +17,7 @@ from keenline.models.projection import Projection
 
 SCALES = (1.0, 0.5)
 """Sides at which one image is looked at, in one pass: fine cracks show at the first, dents and
-uneven surfaces at the second. Two thirds instead of a half gave the same on cracks and less on
-tiles, a third scale cost more than it gave (docs/decisions/0006-memory-bank.md)."""
+uneven surfaces at the second. What other scales are worth: docs/decisions/0006-memory-bank.md."""
 
 PROJECTED = "projected_"
 """What the names of the projections of a scale's levels begin with."""

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 WHITENING = 0.5
 """Power of the whitening: 0 leaves principal components as they are, 1 gives all equal weight.
 
-Full whitening gained on fine textures and lost on objects; the half-way house lost on neither
-(docs/decisions/0006-memory-bank.md has the measurement)."""
+What other powers are worth on validation data: docs/decisions/0006-memory-bank.md."""
 
 RIDGE = 0.01
 """Added to each variance, as a fraction of the mean variance, so that directions in which the
