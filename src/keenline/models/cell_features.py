@@ -58,10 +58,9 @@ def add_cell_features(writer: GraphWriter, image: str, grid: CellGrid) -> str:
     `image` is (batch, height, width, 3), uint8. Height and width must exceed the block.
 
     Orientation and darkest and brightest spots are taken relative to the cell's own contrast, so
-    that neither light nor exposure moves them: on magnetic tiles, whose light differs from part
-    to part, that was worth 4 points of image AUROC; it cost 1 on cookies and 3 on commutators.
+    that neither light nor exposure moves them, at some cost where both are the same for all parts.
     Patterns are taken at half resolution only, where they see less sensor noise; taking them at
-    both gained nothing within two points and made the graph take twice as long.
+    both makes the graph take twice as long.
     """
     framed = _mirrored(writer, _grey(writer, image), grid)
     inner = writer.op(

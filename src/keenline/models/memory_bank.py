@@ -1,8 +1,9 @@
 """Good images turned into a bank of normal patches and the graph that compares with it.
 
 PatchCore (Roth et al. 2022) is the ancestor. What is different here, and what each difference is
-worth on validation data (docs/decisions/0006-memory-bank.md): several scales in one pass, partly whitened components, a
-power distance instead of the plain nearest neighbour, and the search inside the graph.
+worth on validation data (docs/decisions/0006-memory-bank.md): several scales in one pass, partly
+whitened components, a power distance instead of the plain nearest neighbour, and the search inside
+the graph.
 """
 
 from __future__ import annotations

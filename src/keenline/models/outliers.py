@@ -22,9 +22,7 @@ Cells = NDArray[np.float32]
 """(cells, components): standardised, decorrelated features."""
 
 FIT_LIMIT = 6000
-"""Cells a one-class SVM is fitted on, whose time grows with the square. From 3 000 to 6 000 the
-image AUROC (mean of three seeds) rose by 1 point on cookies and stayed within half a point on
-magnetic tiles and commutators."""
+"""Cells a one-class SVM is fitted on, whose time grows with the square."""
 
 OUTSIDE = 0.05
 """`nu`: at most this share of good cells may lie outside the fitted support."""
