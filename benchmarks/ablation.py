@@ -50,12 +50,12 @@ class Varied:
     choices: Choices
 
 
-def rows() -> list[Varied]:
-    """The default, each choice with one other value at a time, then a few changed together."""
+def rows(factors: Sequence[str]) -> list[Varied]:
+    """The default, each of these choices with another value at a time, a few changed together."""
     plain = Choices()
     found = [Varied("default", "*", plain)]
-    for factor, values in FACTORS.items():
-        for value, change in values.items():
+    for factor in factors:
+        for value, change in FACTORS[factor].items():
             varied = replace(plain, **change)  # type: ignore[arg-type]
             found.append(Varied(factor, value + " *" * (varied == plain), varied))
     return found
@@ -95,8 +95,15 @@ FACTORS: dict[str, dict[str, dict[str, object]]] = {
         **{f"{n}": {"neighbours": n} for n in (3, 5, 10, 20)},
     },
     TOGETHER: {
+        "whitening 0.5, 5 neighbours": {"whitening": 0.5, "neighbours": 5},
+        "whitening 0.75, 5 neighbours": {"whitening": 0.75, "neighbours": 5},
         "whitening 0.75, 3 neighbours": {"whitening": 0.75, "neighbours": 3},
-        "whitening 0.75, 2000 members": {"whitening": 0.75, "members": 2000},
+        "whitening 1, 3 neighbours": {"whitening": 1.0, "neighbours": 3},
+        "whitening 0.75, 3 neighbours, 2000 members": {
+            "whitening": 0.75,
+            "neighbours": 3,
+            "members": 2000,
+        },
     },
 }
 
@@ -111,6 +118,7 @@ def main() -> None:
         return
     start = Start.now()
     sets = [one for one in VALIDATION if one.is_here]
+    varied = rows(asked.factors)
     jobs = list(itertools.product([one.name for one in sets], BACKBONES, range(asked.seeds)))
     folders = {}
     for one, name in itertools.product(sets, BACKBONES):
@@ -121,41 +129,51 @@ def main() -> None:
     # Workers are fresh processes; each takes one core.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
-        measured = pool.map(_measured, jobs, [folders[job[:2]] for job in jobs])
+        measured = pool.map(
+            _measured, jobs, [folders[job[:2]] for job in jobs], itertools.repeat(varied)
+        )
         for job, values in zip(jobs, measured, strict=True):
             found[job] = values
             print(*job, f"default {values[0]:.3f}", flush=True)
-    write_section("ablation", _text(found, sets, start, asked.seeds))
+    whole = list(asked.factors) == list(FACTORS)
+    section = "ablation" if whole else f"ablation, {', '.join(asked.factors)}"
+    write_section(section, _text(found, varied, sets, start))
 
 
-def _measured(job: Job, folders: tuple[Path, ...]) -> list[float]:
+def _measured(job: Job, folders: tuple[Path, ...], varied: Sequence[Varied]) -> list[float]:
     """AUROC of each row, from the features of its set and backbone."""
     name, _, seed = job
     (one,) = (known for known in VALIDATION if known.name == name)
     pictures = one.pictures()
-    varied = [row.choices for row in rows()]
+    choices = [row.choices for row in varied]
     split = one.split(pictures, seed)
-    study = Study(features(folders), pictures, split, seed, varied)
-    return [study.auroc(choices) for choices in varied]
+    study = Study(features(folders), pictures, split, seed, choices)
+    return [study.auroc(each) for each in choices]
 
 
 def _text(
-    found: dict[Job, list[float]], sets: Sequence[ValidationSet], start: Start, seeds: int
+    found: dict[Job, list[float]],
+    varied: Sequence[Varied],
+    sets: Sequence[ValidationSet],
+    start: Start,
 ) -> str:
+    seeds = len({seed for _, _, seed in found})
     about = ABOUT.format(seeds=seeds, sets="\n".join(f"- {one.name}: {one.about}." for one in sets))
     parts = ["## The memory bank's defaults on validation data", about, circumstances(start)]
     names = [one.name for one in sets]
     for backbone in BACKBONES:
         header = ("choice", "value", *names, "mean", "against the default")
-        parts += [f"### {backbone}", table(header, _levels(found, backbone, names))]
+        parts += [f"### {backbone}", table(header, _levels(found, varied, backbone, names))]
     header = ("choice", "value", *names, *BACKBONES, "all", "lowest and highest seed")
-    parts += ["### Differences from the default", table(header, _differences(found, names))]
+    parts += ["### Differences from the default", table(header, _differences(found, varied, names))]
     return "\n\n".join(parts)
 
 
-def _levels(found: dict[Job, list[float]], backbone: str, names: Sequence[str]) -> list[list[str]]:
+def _levels(
+    found: dict[Job, list[float]], varied: Sequence[Varied], backbone: str, names: Sequence[str]
+) -> list[list[str]]:
     lines = []
-    for place, row in enumerate(rows()):
+    for place, row in enumerate(varied):
         sets = [_seeds(found, place, [name], [backbone]) for name in names]
         mean = _seeds(found, place, names, [backbone])
         plain = _seeds(found, 0, names, [backbone])
@@ -165,12 +183,14 @@ def _levels(found: dict[Job, list[float]], backbone: str, names: Sequence[str]) 
     return lines
 
 
-def _differences(found: dict[Job, list[float]], names: Sequence[str]) -> list[list[str]]:
+def _differences(
+    found: dict[Job, list[float]], varied: Sequence[Varied], names: Sequence[str]
+) -> list[list[str]]:
     groups: list[tuple[list[str], Sequence[str]]] = [([name], BACKBONES) for name in names]
     groups += [(list(names), (backbone,)) for backbone in BACKBONES]
     groups.append((list(names), BACKBONES))
     lines = []
-    for place, row in enumerate(rows()):
+    for place, row in enumerate(varied):
         if row.choices == Choices():
             continue
         less: list[float] = []
@@ -205,6 +225,7 @@ def _range(values: Sequence[float]) -> str:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--factors", nargs="*", default=list(FACTORS), choices=list(FACTORS))
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     return parser.parse_args()
 
