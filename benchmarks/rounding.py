@@ -22,7 +22,7 @@ from keenline.models.projection import Projection, StreamingPca
 from keenline.models.rounding import CALIBRATION_PARTS, COMPARED_PARTS
 from keenline.training.quantize import quantise
 
-BACKBONES = ("filterbank", "mobilenet_v2", "resnet18", "efficientnetv2_b0")
+BACKBONES = ("keenline", "filterbank", "mobilenet_v2", "resnet18", "efficientnetv2_b0")
 ABOUT = """\
 Share of the variance of the embeddings that is left in int8, at the worst scale, on good pictures
 of the validation sets; {calibrated} pictures give the ranges and {compared} of them are compared.
@@ -58,7 +58,7 @@ def _share(one: ValidationSet, name: str) -> str:
 
 def _kept(one: ValidationSet, name: str) -> float:
     path = WEIGHTS / name / "features.onnx"
-    backbone = open_backbone(f"onnx:{path}" if name != "filterbank" else name)
+    backbone = open_backbone(f"onnx:{path}" if path.is_file() else name)
     views, size = _views(one, backbone)
     exact = embedding_graph(backbone, _projections(backbone, views, size), size)
     return faithfulness(exact, quantise(exact, views), views[:COMPARED_PARTS])

@@ -140,8 +140,8 @@ class DetectorSettings(_Table):
 
     name: str = Field(default="memory_bank", min_length=1)
     """`memory_bank` or `classical`."""
-    backbone: str = Field(default="filterbank", min_length=1)
-    """`filterbank`, `onnx:PATH` or `timm:NAME`."""
+    backbone: str = Field(default="keenline", min_length=1)
+    """`keenline`, `filterbank`, `onnx:PATH` or `timm:NAME`."""
     engine: Literal["openvino", "onnxruntime"] = "openvino"
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
     """Of the numbers the engine computes with; `auto` is settled and recorded in the bundle."""

@@ -18,8 +18,8 @@ from keenline.inference.bank import EMBEDDING, INSIDE, distances, memory_from
 from keenline.inference.enlarging import enlarge
 from keenline.models.backbones import Backbone, open_backbone
 from keenline.models.base import LearningSet, silent
-from keenline.models.fed_scales import scaled_size
 from keenline.models.feature_graph import SCALES, embedding_graph, raw_features
+from keenline.models.fed_scales import scaled_size
 from keenline.models.learnt_bank import LearntBank, combined, scale_weights
 from keenline.models.memory_bank import MemoryBank
 from keenline.models.projection import StreamingPca

@@ -47,7 +47,9 @@ def train(
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option("--backbone", help="filterbank, onnx:PATH or timm:NAME.", metavar="NAME"),
+        typer.Option(
+            "--backbone", help="keenline, filterbank, onnx:PATH or timm:NAME.", metavar="NAME"
+        ),
     ] = None,
     size: Annotated[
         str | None,
