@@ -59,7 +59,10 @@ def run() -> NoReturn:
         # A file name that is no valid text, or a terminal without Unicode, must not end the work.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _terminated)  # so that partial output is removed on `kill` too
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop)  # so that partial output is removed on `kill` too
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
     try:
         app()
     except KeyboardInterrupt:
@@ -67,11 +70,24 @@ def run() -> NoReturn:
         sys.exit(STOPPED)
     except BrokenPipeError:
         _close_quietly()
+    finally:
+        if stop.number:
+            # A library may have turned what the signal raised into an error of its own.
+            sys.exit(128 + stop.number)
     sys.exit(0)
 
 
-def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+class _Stop:
+    """Handler of the signals that end a command; remembers which came."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self, number: int, _frame: FrameType | None) -> NoReturn:
+        self.number = number
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
 
 
 def _close_quietly() -> NoReturn:
