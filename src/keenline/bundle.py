@@ -185,9 +185,9 @@ def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
 def check_writable(path: Path) -> None:
     """Raise OutputError now rather than after minutes of learning."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        Path(temporary).unlink()
+        # A file without a name, so that none is left however this ends.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
     except OSError as error:

@@ -66,13 +66,14 @@ def run() -> NoReturn:
     try:
         app()
     except KeyboardInterrupt:
-        calm_line()
         sys.exit(STOPPED)
     except BrokenPipeError:
         _close_quietly()
     finally:
+        # Here, because a library may have turned what a signal raised into an error of its own.
+        if stop.number == signal.SIGINT:
+            calm_line()
         if stop.number:
-            # A library may have turned what the signal raised into an error of its own.
             sys.exit(128 + stop.number)
     sys.exit(0)
 

@@ -55,7 +55,6 @@ def failing_calmly(terminal: Terminal) -> Iterator[None]:
         _tell(error, terminal)
         raise typer.Exit(exit_code(error)) from error
     except KeyboardInterrupt as stopped:
-        calm_line()
         raise typer.Exit(STOPPED) from stopped
 
 
