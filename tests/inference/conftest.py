@@ -19,8 +19,8 @@ DETECTORS = ("memory_bank, f32", "memory_bank, int8", "classical")
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with eight good parts."""
-    return good_folder(tmp_path_factory.mktemp("parts"), 8)
+    """A folder with 24 good parts: with a few, an estimated threshold hangs on each of them."""
+    return good_folder(tmp_path_factory.mktemp("parts"), 24)
 
 
 @pytest.fixture(scope="session")

@@ -198,16 +198,16 @@ def test_leaving_out_estimates_what_a_new_good_part_scores(backbone: Backbone) -
 
 
 def test_int8_embeddings_score_as_float_ones_do(backbone: Backbone) -> None:
-    exact = PositionedBank(backbone).learn(learning_set(GOOD), seed=0, progress=silent)
+    # Each bank scales its scores by the spread of its own parts; a few would leave that to chance.
+    learning = learning_set([good_part(seed) for seed in range(24)])
+    exact = PositionedBank(backbone).learn(learning, seed=0, progress=silent)
     rough = PositionedBank(backbone, precision="int8", quantise=quantise, fall_back=True).learn(
-        learning_set(GOOD), seed=0, progress=silent
+        learning, seed=0, progress=silent
     )
+    assert rough.precision == "int8"
     images = {"image": np.stack([good_part(seed) for seed in range(60, 75)] + [dented(62)])}
     one, other = (in_onnxruntime(each.graph, images)["score"] for each in (exact, rough))
-    # Each has its own scale of scores; against the usual score of a good part they agree.
-    apart = np.abs((other / np.median(other)) / (one / np.median(one)) - 1)
-    assert np.median(apart) < 0.05
-    assert apart.max() < 0.15
+    np.testing.assert_allclose(one, other, rtol=0.1)
     assert other[-1] > other[:-1].max()
 
 
