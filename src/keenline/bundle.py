@@ -178,7 +178,7 @@ def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
             # Gone already where it took the old file's place.
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise OutputError.of(error, path) from error
     return Bundle(manifest, dict(members), hashlib.sha256(text).hexdigest())
 
 
@@ -191,7 +191,7 @@ def check_writable(path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise OutputError.of(error, path) from error
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -322,15 +322,4 @@ def _broken(path: Path, error: Exception) -> BundleError:
         where=path,
         got=error,
         next="copy it again" if is_zip else "give a .keen file written by `keenline train`",
-    )
-
-
-def _not_written(path: Path, error: OSError) -> OutputError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return OutputError(
-        Code.OUTPUT_DISK_FULL if full else Code.OUTPUT_NOT_WRITABLE,
-        "The disk is full" if full else "The file cannot be written",
-        where=path,
-        got=error.strerror,
-        next="free some space" if full else "choose a folder that exists and may be written to",
     )

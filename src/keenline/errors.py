@@ -19,6 +19,7 @@ A code never changes its meaning and is never reused: a PLC can show only a numb
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -153,6 +154,25 @@ class RecipeError(InputError):
 
 class OutputError(InputError):
     """A file or folder cannot be written."""
+
+    @classmethod
+    def of(
+        cls,
+        problem: OSError,
+        where: object,
+        *,
+        next: str = "choose a folder that exists and may be written to",
+    ) -> OutputError:
+        """What the operating system said, as an error with the code of a full disk or of any other
+        reason; `next` is for any other."""
+        full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+        return cls(
+            Code.OUTPUT_DISK_FULL if full else Code.OUTPUT_NOT_WRITABLE,
+            "The disk is full" if full else "The file cannot be written",
+            where=where,
+            got=problem.strerror or problem,
+            next="free some space, or write to another disk" if full else next,
+        )
 
 
 class ModelError(KeenlineError):

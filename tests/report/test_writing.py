@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keenline.errors import Code, OutputError
-from keenline.report.writing import _output_error, as_utf8, write_whole
+from keenline.report.writing import as_utf8, write_whole
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_full_disk_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space") as full, Path("/dev/full").open("wb", 0) as file:
         file.write(b"data")
     assert full.value.errno == errno.ENOSPC
-    problem = _output_error(full.value, tmp_path)
+    problem = OutputError.of(full.value, tmp_path)
     assert problem.code == Code.OUTPUT_DISK_FULL
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from pathlib import Path
 
-from keenline.errors import Code, OutputError
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+from keenline.errors import OutputError
 
 
 def write_whole(data: bytes, path: Path) -> None:
@@ -29,7 +26,7 @@ def write_whole(data: bytes, path: Path) -> None:
         partial.replace(path)
         partial = None
     except OSError as problem:
-        raise _output_error(problem, path) from problem
+        raise OutputError.of(problem, path) from problem
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
@@ -44,20 +41,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _output_error(problem: OSError, path: Path) -> OutputError:
-    if problem.errno in _FULL:
-        return OutputError(
-            Code.OUTPUT_DISK_FULL,
-            "The disk is full",
-            where=path,
-            next="free some space, or write to another disk",
-        )
-    return OutputError(
-        Code.OUTPUT_NOT_WRITABLE,
-        "The file cannot be written",
-        where=path,
-        got=problem.strerror,
-        next="name a file in a folder that exists and may be written",
-    )

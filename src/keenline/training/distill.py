@@ -7,7 +7,6 @@ the student begins with random numbers and sees only what the teachers answer.
 
 from __future__ import annotations
 
-import errno
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -176,11 +175,4 @@ def _writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise OutputError(
-            Code.OUTPUT_DISK_FULL if full else Code.OUTPUT_NOT_WRITABLE,
-            "The student cannot be written",
-            where=folder,
-            got=error.strerror or error,
-            next="name another folder with -o, or make room and go on with --resume",
-        ) from error
+        raise OutputError.of(error, folder, next="name another folder with -o") from error

@@ -8,7 +8,6 @@ Needs the extra `train`; what it writes needs only an ONNX runtime. docs/backbon
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
 import sys
@@ -71,7 +70,7 @@ def export_timm(
             os.replace(description, folder / description.name)
             os.replace(graph, folder / graph.name)
     except OSError as error:
-        raise _not_written(folder, error) from error
+        raise OutputError.of(error, folder, next="name another folder with -o") from error
     return folder / f"{name}.onnx"
 
 
@@ -185,17 +184,6 @@ def _difference(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> floa
     if found.shape != wanted.shape:
         return float("inf")
     return float(np.abs(found - wanted).max() / max(1.0, float(np.abs(wanted).max())))
-
-
-def _not_written(folder: Path, error: OSError) -> OutputError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return OutputError(
-        Code.OUTPUT_DISK_FULL if full else Code.OUTPUT_NOT_WRITABLE,
-        "The network cannot be written",
-        where=folder,
-        got=error.strerror or error,
-        next="name another folder with -o",
-    )
 
 
 if __name__ == "__main__":
