@@ -62,7 +62,7 @@ def main() -> None:
                     runs.append(key | _run(real, features, seed, asked.threads))
                     _keep(runs[-1])
                     _say(runs[-1])
-    write_section("accuracy", _text(runs, start, asked))
+    write_section(asked.section, _text(runs, start, asked))
 
 
 def _run(real: RealSet, features: str, seed: int, threads: int) -> dict[str, Any]:
@@ -163,6 +163,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--features", nargs="*", default=[*BACKBONES, CLASSICAL])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--section", default="accuracy", help="of RESULTS.md to write")
     parser.add_argument("--resume", action="store_true", help="keep runs of the same commit")
     return parser.parse_args()
 
