@@ -11,7 +11,18 @@ KeenlineError
 │   ├── BackboneError     22xx  a feature network or its description
 │   └── TrainingError     23xx  learning a part
 ├── EngineError           3xxx  running a graph
-└── EnvironmentMissing    4xxx  an optional package or device that is not here
+├── EnvironmentMissing    4xxx  an optional package or device that is not here
+├── LineError             5xxx  what stands at the line
+│   ├── CameraError       51xx  a camera, or one frame of it
+│   │   └── FrameBroken         one frame came but cannot be used; the camera goes on
+│   ├── PlcError          52xx  a PLC and its signals
+│   ├── StationError      53xx  a station configuration; carries every problem found
+│   └── PartError         54xx  why one part got no verdict of its own: it is INVALID
+└── RecordError           6xxx  what keeps and passes on the results
+    ├── JournalError      60xx  the station's own journal
+    ├── StoreError        61xx  a database, images, the audit chain
+    ├── PublishError      62xx  a broker or an OPC UA server
+    └── CredentialError   63xx  a password, key or certificate
 
 A code never changes its meaning and is never reused: a PLC can show only a number.
 `docs/errors.md` explains each code; a test fails when one is missing there.
@@ -82,6 +93,58 @@ class Code(IntEnum):
 
     EXTRA_MISSING = 4000
 
+    CAMERA_MISSING = 5100
+    CAMERA_GONE = 5101
+    CAMERA_TIMEOUT = 5102
+    FRAME_BROKEN = 5103
+    CAMERA_REFUSED = 5104
+    CAMERA_NO_TRIGGER = 5105
+    FRAME_SIZE = 5106
+    UPLOAD_REFUSED = 5107
+    EXPOSURE_NOT_REACHED = 5108
+
+    PLC_UNREACHABLE = 5200
+    PLC_GONE = 5201
+    PLC_STALE = 5202
+    PLC_SIGNAL = 5203
+    PLC_VALUE = 5204
+    PLC_REFUSED = 5205
+
+    STATION_MISSING = 5300
+    STATION_SYNTAX = 5301
+    STATION_INVALID = 5302
+    STATION_START = 5303
+    STATION_TRANSITION = 5304
+
+    PART_NO_IMAGE = 5400
+    PART_LATE = 5401
+    PART_OVERLOAD = 5402
+    PART_ENGINE = 5403
+    PART_INTERRUPTED = 5404
+    PART_FRAME_LOST = 5405
+    PART_UNCERTAIN_MATCH = 5406
+    PART_CAMERA_DOWN = 5407
+    PART_NOT_READY = 5408
+    PART_PLC = 5409
+
+    JOURNAL_DAMAGED = 6000
+    JOURNAL_IN_USE = 6001
+
+    STORE_UNREACHABLE = 6100
+    STORE_SCHEMA = 6101
+    STORE_REFUSED = 6102
+    STORE_QUERY = 6103
+    IMAGES_UNREACHABLE = 6104
+    AUDIT_BROKEN = 6105
+
+    BROKER_UNREACHABLE = 6200
+    BROKER_REFUSED = 6201
+    PUBLISH_ENCODING = 6202
+    OPCUA_SERVER = 6203
+
+    CREDENTIAL_MISSING = 6300
+    CREDENTIAL_EXPOSED = 6301
+
 
 class KeenlineError(Exception):
     """One problem: what, where, what was expected, what was found, what to do next.
@@ -134,22 +197,25 @@ class DatasetError(InputError):
     """A folder or list of samples cannot be used."""
 
 
-class RecipeError(InputError):
-    """A recipe cannot be used; `problems` holds every fault found in it."""
+class _ManyProblems(KeenlineError):
+    """A file that cannot be used; `problems` holds every fault found in it."""
 
     def __init__(
         self, code: Code, what: str, *, problems: Iterable[str] = (), **facts: object
     ) -> None:
         self.problems = tuple(problems)
-        where = facts.get("where")
         next_step = facts.get("next")
         super().__init__(
             code,
             what,
-            where=where,
+            where=facts.get("where"),
             got="\n            ".join(self.problems) or None,
             next=None if next_step is None else str(next_step),
         )
+
+
+class RecipeError(_ManyProblems, InputError):
+    """A recipe cannot be used."""
 
 
 class OutputError(InputError):
@@ -197,3 +263,54 @@ class EngineError(KeenlineError):
 
 class EnvironmentMissing(KeenlineError):
     """An optional package or device is not on this machine."""
+
+
+class LineError(KeenlineError):
+    """Something at the line cannot do its work."""
+
+
+class CameraError(LineError):
+    """A camera cannot be reached, refuses a setting, or is gone."""
+
+
+class FrameBroken(CameraError):
+    """One frame came incomplete or unreadable; the camera goes on.
+
+    `number` is the camera's own count of the frame, None where it is not known.
+    """
+
+    def __init__(self, what: str, *, number: int | None = None, **facts: str) -> None:
+        super().__init__(Code.FRAME_BROKEN, what, **facts)
+        self.number = number
+
+
+class PlcError(LineError):
+    """A PLC cannot be reached, is gone, or has not the signals that were named."""
+
+
+class StationError(_ManyProblems, LineError):
+    """A station configuration cannot be used, or a station cannot start."""
+
+
+class PartError(LineError):
+    """Why one part has no verdict of its own; it is INVALID."""
+
+
+class RecordError(KeenlineError):
+    """Results cannot be kept or passed on for now; the line goes on."""
+
+
+class JournalError(RecordError):
+    """The station's own journal cannot be used."""
+
+
+class StoreError(RecordError):
+    """A database, the images beside it or the audit chain cannot be used."""
+
+
+class PublishError(RecordError):
+    """A broker or a server of results cannot be used."""
+
+
+class CredentialError(RecordError):
+    """A password, key or certificate is missing or can be read by others."""

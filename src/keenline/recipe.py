@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from keenline.errors import Code, RecipeError
-from keenline.strict_toml import Fault, TomlFaults, content_fault, parse_strictly
+from keenline.strict_toml import Fault, StrictTable, TomlFaults, content_fault, parse_strictly
 from keenline.toml_lines import KeyPath
 from keenline.types import ANOMALY, GOOD, Authority
 from keenline.value_words import Words
@@ -26,17 +26,7 @@ BoxValues: TypeAlias = Annotated[
 """x, y, width, height in pixels of the image as it was read."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,  # `strict=False` below only lets a list stand for a tuple, text for an enum
-        extra="forbid",
-        allow_inf_nan=False,
-        serialize_by_alias=True,
-    )
-
-
-class ImageSettings(_Table):
+class ImageSettings(StrictTable):
     """`[image]`: how an image is brought to the model."""
 
     size: Annotated[int, Field(ge=32, le=4096)] | Literal["auto", "native"] = "auto"
@@ -62,7 +52,7 @@ class ImageSettings(_Table):
         return overlap
 
 
-class InspectSettings(_Table):
+class InspectSettings(StrictTable):
     """`[inspect]`: where on the image to look."""
 
     roi: tuple[BoxValues, ...] = Field(default=(), strict=False)
@@ -73,7 +63,7 @@ class InspectSettings(_Table):
     """The part always lies in the same position: each place is compared with itself."""
 
 
-class AugmentSettings(_Table):
+class AugmentSettings(StrictTable):
     """`[augment]`: how good parts may also look."""
 
     brightness: float = Field(default=0.2, ge=0, le=0.5)
@@ -82,7 +72,7 @@ class AugmentSettings(_Table):
     """Degrees by which the part may also lie turned."""
 
 
-class Gates(_Table):
+class Gates(StrictTable):
     """`[gates]`: what must hold before a verdict stands on its own."""
 
     false_alarm_rate: float = Field(default=0.05, ge=0.001, le=0.5)
@@ -97,14 +87,14 @@ class Gates(_Table):
     """Confirmed training samples below which a class only flags."""
 
 
-class ReviewSettings(_Table):
+class ReviewSettings(StrictTable):
     """`[review]`: what the line does with a part that waits for a person."""
 
     actuates: Literal["divert", "reject", "pass-and-hold"] = "divert"
     """`divert`: off the line to a person; `pass-and-hold`: on, and the lot is held."""
 
 
-class DefectClass(_Table):
+class DefectClass(StrictTable):
     """`[[classes]]`: one kind of defect."""
 
     name: str = Field(min_length=1)
@@ -126,7 +116,7 @@ class DefectClass(_Table):
         return name
 
 
-class Costs(_Table):
+class Costs(StrictTable):
     """`[costs]`: what a wrong or slow answer costs, in any one unit."""
 
     false_alarm: float = Field(default=1.0, ge=0)
@@ -135,7 +125,7 @@ class Costs(_Table):
     """Cost of one part looked at by a person."""
 
 
-class DetectorSettings(_Table):
+class DetectorSettings(StrictTable):
     """`[detector]`: what learns the part and what runs it."""
 
     name: str = Field(default="memory_bank", min_length=1)
@@ -149,7 +139,7 @@ class DetectorSettings(_Table):
     """Patches of good parts that are kept to compare with."""
 
 
-class Recipe(_Table):
+class Recipe(StrictTable):
     """What to inspect for one product. `Recipe()` is every default."""
 
     # `schema` itself is a name that pydantic keeps.

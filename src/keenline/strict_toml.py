@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from keenline.toml_lines import KeyPath, find_lines, nearest_line
@@ -25,6 +25,18 @@ _MAX_SYNTAX_FAULTS = 20
 _MAX_VALUE_LENGTH = 60
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
 _AT_END = re.compile(r"\s*\(at end of document\)$")
+
+
+class StrictTable(BaseModel):
+    """A table of a document: frozen, no key too many, no value taken for another kind."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,  # a field's `strict=False` only lets a list be a tuple, text an enum
+        extra="forbid",
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

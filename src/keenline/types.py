@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
@@ -120,3 +121,130 @@ class Inspection:
     threshold: float
     milliseconds: float
     """Decoded array to verdict."""
+
+
+class TriggerSource(StrEnum):
+    """What asked for a part to be inspected."""
+
+    PLC = "plc"
+    CAMERA = "camera"
+    """A line of the camera fired by hardware: the frame itself says that a part is there."""
+    SOFTWARE = "software"
+    """A clock or a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One request to inspect one part."""
+
+    number: int
+    """The station's own count, from 1; never used twice, also not after a restart."""
+    part_id: str
+    """As the line names the part; made from the number where the line names none."""
+    time: datetime
+    """UTC."""
+    monotonic_ns: int
+    """`time.monotonic_ns()` when it was seen; every duration is measured from it."""
+    source: TriggerSource = TriggerSource.SOFTWARE
+    encoder: int | None = None
+    """Encoder counts of the conveyor at the trigger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One acquired image with what is known of its making."""
+
+    image: Image
+    camera: str
+    """Its name in the station configuration."""
+    serial: str
+    number: int
+    """The camera's own count since acquisition began; a step of more than 1 is frames lost."""
+    received_ns: int
+    """`time.monotonic_ns()` when the whole image was here."""
+    device_time_ns: int | None = None
+    """The camera's own clock at exposure, where it has one."""
+    exposure_us: float | None = None
+    gain_db: float | None = None
+    lights: tuple[str, ...] = ()
+    """Light channels, in the order of the image's channels; () for ordinary colour or grey."""
+    part_id: str = ""
+    """Where the frame brings the name of its part (an uploaded or watched file)."""
+    is_simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one camera contributed to a result: a frame and what was found in it."""
+
+    camera: str
+    serial: str
+    frame_number: int
+    size: tuple[int, int]
+    """Width and height in pixels."""
+    image_sha256: str
+    """Of the pixels, row by row, RGB: 64 hexadecimal digits; "" where there was no image."""
+    image_kept: bool
+    """The image was handed over to be stored; an event says so should that fail later."""
+    device_time_ns: int | None = None
+    exposure_us: float | None = None
+    gain_db: float | None = None
+    lights: tuple[str, ...] = ()
+    score: float | None = None
+    """None when the image could not be inspected."""
+    threshold: float | None = None
+    class_scores: Mapping[str, float] = field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds from the trigger; None for what did not happen."""
+
+    acquired: float | None = None
+    """Every frame of the part was here."""
+    inspected: float | None = None
+    """The engine had answered."""
+    decided: float | None = None
+    actuated: float | None = None
+    """The PLC had confirmed the verdict. None in a record found after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything about one part that was inspected; exactly one for each trigger."""
+
+    result_id: str
+    """A UUID, unique over all stations."""
+    station: str
+    trigger: Trigger
+    decision: Decision
+    views: tuple[View, ...]
+    timings: Timings
+    actuates: str
+    """What the line was told: `pass`, `reject` or `divert`."""
+    recipe_sha256: str
+    bundle_sha256: str
+    station_sha256: str
+    """Of the station configuration."""
+    software: str
+    """Name and version, such as `keenline 0.1.0`."""
+    part: str = ""
+    """The product, as the recipe names it."""
+    code: int | None = None
+    """Number of the error for which the part is INVALID (docs/errors.md)."""
+    is_simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LineEvent:
+    """Something that happened at a station and is no result: a change, a fault, its end."""
+
+    event_id: str
+    """A UUID."""
+    station: str
+    kind: str
+    """Words joined by `-`, such as `state`, `camera-gone`, `bundle-changed`, `image-lost`."""
+    time: datetime
+    """UTC."""
+    facts: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Cameras and PLCs: two ports, and one file for each make."""

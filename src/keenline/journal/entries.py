@@ -1,0 +1,86 @@
+"""Triggers, results and events turned into lines of text and back, each line with its checksum."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+from keenline.errors import Code, JournalError
+from keenline.types import LineEvent, Result, Trigger
+
+_CHECKSUM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A trigger that the station took on: it owes one result for it."""
+
+    trigger: Trigger
+
+
+Entry: TypeAlias = Accepted | Result | LineEvent
+"""One thing that the journal holds."""
+
+
+_ACCEPTED: TypeAdapter[Trigger] = TypeAdapter(Trigger)
+_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+_EVENT: TypeAdapter[LineEvent] = TypeAdapter(LineEvent)
+
+
+def as_line(entry: Entry) -> bytes:
+    """`entry` as one line: CRC-32 in 8 hexadecimal digits, a letter for its kind, JSON."""
+    body = _letter(entry) + as_json(entry)
+    return f"{zlib.crc32(body):08x} ".encode() + body + b"\n"
+
+
+def as_json(entry: Entry) -> bytes:
+    """The content of `entry` as JSON: what is stored and published too."""
+    if isinstance(entry, Accepted):
+        return _ACCEPTED.dump_json(entry.trigger)
+    if isinstance(entry, Result):
+        return _RESULT.dump_json(entry)
+    return _EVENT.dump_json(entry)
+
+
+def result_from_json(text: bytes | str) -> Result:
+    """The result that `as_json` wrote; raises JournalError JOURNAL_DAMAGED."""
+    try:
+        return _RESULT.validate_json(text)
+    except ValidationError as error:
+        raise _damaged(str(error)) from error
+
+
+def from_line(line: bytes) -> Entry:
+    """The entry of a line without its end; raises JournalError JOURNAL_DAMAGED."""
+    checksum, _, body = line.partition(b" ")
+    if len(checksum) != _CHECKSUM or f"{zlib.crc32(body):08x}".encode() != checksum:
+        raise _damaged("the checksum of the line is wrong")
+    letter, content = body[:1], body[1:]
+    try:
+        if letter == b"A":
+            return Accepted(_ACCEPTED.validate_json(content))
+        if letter == b"R":
+            return _RESULT.validate_json(content)
+        if letter == b"E":
+            return _EVENT.validate_json(content)
+    except ValidationError as error:
+        raise _damaged(str(error)) from error
+    raise _damaged(f"a line of kind {letter!r}, which this version does not know")
+
+
+def _letter(entry: Entry) -> bytes:
+    if isinstance(entry, Accepted):
+        return b"A"
+    return b"R" if isinstance(entry, Result) else b"E"
+
+
+def _damaged(found: str) -> JournalError:
+    return JournalError(
+        Code.JOURNAL_DAMAGED,
+        "A line of the journal cannot be read",
+        got=found,
+        next="keep the file for an expert; the station goes on after this line",
+    )
