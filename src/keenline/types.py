@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +121,12 @@ class Inspection:
     threshold: float
     milliseconds: float
     """Decoded array to verdict."""
+    code: int | None = None
+    """Number of the error for which the image is INVALID (docs/errors.md)."""
+
+
+Actuation: TypeAlias = Literal["pass", "reject", "divert"]
+"""What the line does with a part: it goes on, is taken out, or goes to a person."""
 
 
 class TriggerSource(StrEnum):
@@ -221,8 +227,8 @@ class Result:
     decision: Decision
     views: tuple[View, ...]
     timings: Timings
-    actuates: str
-    """What the line was told: `pass`, `reject` or `divert`."""
+    actuates: Actuation
+    """What the line was told."""
     recipe_sha256: str
     bundle_sha256: str
     station_sha256: str

@@ -21,12 +21,15 @@ Signals: TypeAlias = Mapping[str, SignalValue]
 class Inputs(StrictTable):
     """`[plc.inputs]`: PLC to station; each value is an address in the words of the adapter."""
 
-    trigger: str
-    """A bit that rises for each part, or (with `handshake = "count"`) a number that counts up."""
+    trigger: str | None = None
+    """A bit that rises for each part, or (with `handshake = "count"`) a number that counts up;
+    not needed where a camera or a clock triggers."""
     part_id: str | None = None
     """Text or a number; without it the station names the parts."""
     encoder: str | None = None
     """Conveyor position in encoder counts, a signed 32-bit number that may wrap around."""
+    acknowledge: str | None = None
+    """The `result_number` that the PLC has taken; without it each result stays for a set time."""
     heartbeat: str | None = None
     """A bit or number that the PLC changes all the time; without it stale data go unnoticed."""
 

@@ -1,0 +1,1 @@
+"""The line: triggers and frames turned into verdicts on time, whatever fails."""
