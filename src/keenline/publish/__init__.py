@@ -1,0 +1,1 @@
+"""Results on their way out: to brokers, and to clients that ask for them."""
