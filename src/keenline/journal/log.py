@@ -115,9 +115,10 @@ class Journal:
         return Place(min(self.segments()), 0)
 
     def forget_before(self, place: Place) -> None:
-        """Delete the segments that lie wholly before `place`; never the one being written."""
+        """Delete the segments that lie wholly before `place`; never the last two, in which a
+        station that starts finds where it stopped."""
         for number in self.segments():
-            if number < min(place.segment, self._segment):
+            if number < min(place.segment, self._segment - 1):
                 self._path(number).unlink(missing_ok=True)
 
     def close(self) -> None:

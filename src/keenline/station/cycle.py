@@ -10,79 +10,28 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from keenline.errors import Code, KeenlineError, OutputError, PartError
-from keenline.journal.entries import Accepted, Entry
+from keenline.journal.entries import Accepted
+from keenline.station.books import Books
 from keenline.station.engine_messages import Answer
-from keenline.station.matching import Matched, Matcher
+from keenline.station.matching import Matched
 from keenline.station.parts import PartInWork, Programme, image_sha256
+from keenline.station.ports import Actuator, CameraAtLine, ImageKeeper, StationFacts
 from keenline.station.rulings import Ruling, actuation, invalid, join
 from keenline.station.settings import TriggerSettings
 from keenline.station.tally import Tally
 from keenline.types import (
     Decision,
     Frame,
-    Image,
-    LineEvent,
     Result,
     Trigger,
     TriggerSource,
     Verdict,
 )
-
-
-class Recorder(Protocol):
-    """Where triggers, results and events are kept; the journal."""
-
-    def append(self, entry: Entry) -> object:
-        """Keep `entry` so that it survives the process. Raises OutputError."""
-
-
-class ImageKeeper(Protocol):
-    """Where images are kept, off the line's path."""
-
-    def wants(self, verdict: Verdict, result_id: str) -> bool:
-        """Whether the images of this result are to be kept."""
-
-    def put(self, sha256: str, image: Image) -> bool:
-        """Take an image without waiting; False when it cannot be taken."""
-
-
-class Actuator(Protocol):
-    """Who tells the line; a PLC's handshake."""
-
-    def tell(self, ruling: Ruling) -> None:
-        """Pass a ruling on, without waiting."""
-
-    def trouble(self) -> KeenlineError | None:
-        """Why the line cannot be told at present; None when it can."""
-
-
-@dataclass(frozen=True, slots=True)
-class StationFacts:
-    """What every record of a station names."""
-
-    name: str
-    sha256: str
-    """Of its configuration."""
-    software: str
-    is_simulated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CameraAtLine:
-    """A camera as the line uses it."""
-
-    matcher: Matcher
-    fire: Callable[[], None] | None
-    """Takes one frame; None where hardware does, or frames come by themselves."""
-    restart: Callable[[], None]
-    """Asks for acquisition to be started anew."""
 
 
 class Line:
@@ -95,26 +44,29 @@ class Line:
         cameras: Mapping[str, CameraAtLine],
         programme: Programme,
         *,
-        recorder: Recorder,
+        books: Books,
         keeper: ImageKeeper,
         actuator: Actuator,
         tally: Tally,
         first_number: int = 1,
+        on_accepted: Callable[[Trigger], None] = lambda _: None,
         on_result: Callable[[Result], None] = lambda _: None,
     ) -> None:
+        """`on_accepted` is called before anything is done for a part, `on_result` once the line
+        has been told; both from whatever thread it is, so they must not wait."""
         self.tally = tally
         self._facts = facts
         self._settings = settings
         self._cameras = dict(cameras)
         self._programme = programme
-        self._recorder = recorder
+        self._books = books
         self._keeper = keeper
         self._actuator = actuator
+        self._on_accepted = on_accepted
         self._on_result = on_result
         self._next = first_number
         self._lock = threading.Lock()
         self._parts: dict[int, PartInWork] = {}
-        self._unrecorded: deque[Entry] = deque()
         self._refusal: KeenlineError | None = PartError(
             Code.PART_NOT_READY, "The station is not ready"
         )
@@ -137,15 +89,24 @@ class Line:
         encoder: int | None = None,
         at_ns: int | None = None,
         refused: KeenlineError | None = None,
+        frame: Frame | None = None,
     ) -> Trigger:
-        """Take on a part and ask the cameras for it; `refused`: it is already known why not."""
+        """Take on a part and ask the cameras for it.
+
+        `refused`: it is already known why it cannot be inspected; `frame`: a frame of it is here
+        already, because a camera triggered.
+        """
         part = self._accept(source, part_id, encoder, at_ns)
         refused = refused or self._refusal or self._overload()
         if refused is not None:
             self._settle(part, invalid(refused), refused)
             return part.trigger
+        if frame is not None:
+            self.tally.count("frames")
+            self._acquired(part.trigger.number, frame)
         for name, camera in self._cameras.items():
-            self._ask(part, name, camera)
+            if frame is None or name != frame.camera:
+                self._ask(part, name, camera)
         return part.trigger
 
     def _accept(
@@ -167,7 +128,8 @@ class Line:
             part = PartInWork(trigger, self._programme, tuple(self._cameras), deadline)
             self._parts[number] = part
             self.tally.count("triggers")
-        self._record(Accepted(trigger))
+        self._books.enter_or_hold(Accepted(trigger))
+        self._on_accepted(trigger)
         return part
 
     def _overload(self) -> PartError | None:
@@ -276,7 +238,7 @@ class Line:
         decision = join([(name, Decision(found.verdict, found.reasons)) for name, found in answers])
         codes = [found.code for _, found in answers if found.code is not None]
         code = codes[0] if codes and decision.verdict is Verdict.INVALID else None
-        trouble = self._refusal or self._actuator.trouble() or self._lateness(part)
+        trouble = self._actuator.trouble() or self._lateness(part)
         if trouble is not None:
             self._settle(part, invalid(trouble), trouble)
         else:
@@ -302,7 +264,7 @@ class Line:
                 self._give_up(part, name, PartError(Code.PART_NO_IMAGE, "No image came in time"))
             if not missing:
                 self._settle_late(part)
-        self._record_what_waits()
+        self._books.enter_what_waits()
         with self._lock:
             deadlines = [part.deadline_ns for part in self._parts.values()]
         return max(0.0, (min(deadlines) - now) / 1e9) if deadlines else 1.0
@@ -341,7 +303,7 @@ class Line:
             part.is_settled = True
         result = self._result(part, decision, int(error.code) if error else code)
         try:
-            self._recorder.append(result)
+            self._books.enter(result)
         except OutputError as full:
             # What cannot be recorded must not pass.
             result = replace(
@@ -350,7 +312,7 @@ class Line:
                 actuates=self._settings.invalid_actuates,
                 code=int(full.code),
             )
-            self._hold(result)
+            self._books.hold(result)
         self._actuator.tell(
             Ruling(part.trigger, result.decision.verdict, result.actuates, result.code)
         )
@@ -388,7 +350,7 @@ class Line:
                 continue
             if not self._keeper.put(view.image_sha256, part.frames[view.camera].image):
                 self.tally.count("images_lost")
-                self.event(
+                self._books.event(
                     "image-lost",
                     result_id=result.result_id,
                     sha256=view.image_sha256,
@@ -398,33 +360,10 @@ class Line:
     # Change and record
 
     def use(self, programme: Programme) -> None:
-        """From the next part on inspect with `programme`; parts in work keep what they began with."""
+        """Inspect with `programme` from the next part on; parts in work keep what they have."""
         with self._lock:
             self._programme = programme
 
     @property
     def in_work(self) -> int:
         return len(self._parts)
-
-    def event(self, kind: str, **facts: str) -> None:
-        """Record something that is no result."""
-        self._record(LineEvent(str(uuid.uuid4()), self._facts.name, kind, datetime.now(UTC), facts))
-
-    def _record(self, entry: Entry) -> None:
-        try:
-            self._recorder.append(entry)
-        except OutputError:
-            self._hold(entry)
-
-    def _hold(self, entry: Entry) -> None:
-        self._unrecorded.append(entry)
-        self.tally.count("unrecorded")
-
-    def _record_what_waits(self) -> None:
-        while self._unrecorded:
-            try:
-                self._recorder.append(self._unrecorded[0])
-            except OutputError:
-                return
-            self._unrecorded.popleft()
-            self.tally.count("unrecorded", -1)

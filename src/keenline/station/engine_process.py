@@ -145,7 +145,7 @@ class EngineProcess:
         height, width, channels = image.shape
         question = Question(part, camera, slot, (height, width, channels))
         with self._lock:
-            if not self._is_ready or generation != self._generation:
+            if generation != self._generation or not self.is_ready:
                 # All slots were freed when the process went down.
                 raise PartError(Code.PART_ENGINE, "The engine is being started again")
             self._pending[slot] = (question, time.monotonic())

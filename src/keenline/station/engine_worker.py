@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import mmap
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -63,8 +64,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the station, which then ends us
     questions, answers, memory, count, factory = arguments
     with (
-        open(int(questions), "rb") as asked,
-        open(int(answers), "wb") as told,
+        os.fdopen(int(questions), "rb") as asked,
+        os.fdopen(int(answers), "wb") as told,
         mmap.mmap(int(memory), 0) as shared,
     ):
         slots = Slots(memoryview(shared), int(count))

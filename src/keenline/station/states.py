@@ -84,11 +84,13 @@ _STEPS: dict[Step, tuple[frozenset[State], State]] = {
 class StateMachine:
     """The state of one station. Steps may come from any thread."""
 
-    def __init__(self, on_change: Callable[[State, State, str], None]) -> None:
-        """`on_change(before, after, why)` is called for each change, in their order, while no
-        other step is taken; it must not take a step itself."""
+    def __init__(
+        self, on_change: Callable[[State, State, str], None], lock: threading.RLock
+    ) -> None:
+        """`on_change(before, after, why)` is called for each change, in their order, while `lock`
+        is held and no other step is taken; it must not take a step itself."""
         self._on_change = on_change
-        self._lock = threading.RLock()
+        self._lock = lock
         self._state = State.PREOPERATIONAL
 
     @property

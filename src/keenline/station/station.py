@@ -1,0 +1,273 @@
+"""A whole station: opened, kept running, its programme changed between two parts, stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from keenline.errors import Code, KeenlineError, PartError
+from keenline.journal.log import Journal
+from keenline.recipe import Recipe
+from keenline.station.acquisition import FrameTaker
+from keenline.station.books import Books
+from keenline.station.camera_triggers import CameraTriggers
+from keenline.station.cycle import Line
+from keenline.station.engine_messages import Answer
+from keenline.station.health import Health
+from keenline.station.opening import (
+    Opened,
+    StationPlan,
+    open_devices,
+    open_programme,
+    plc_link,
+)
+from keenline.station.plc_link import NoPlc
+from keenline.station.ports import ImageKeeper
+from keenline.station.recovery import recover
+from keenline.station.states import State, Step
+from keenline.station.tally import Tally
+from keenline.types import Frame, Result, Trigger, TriggerSource
+
+_LOOK_S = 0.01
+_ALIVE_S = 2.0
+
+
+class Station:
+    """One station. `start`, `stop` and `change` come from one thread at a time."""
+
+    def __init__(
+        self,
+        plan: StationPlan,
+        journal: Journal,
+        keeper: ImageKeeper,
+        *,
+        on_result: Callable[[Result], None] = lambda _: None,
+    ) -> None:
+        self.plan = plan
+        self.tally = Tally()
+        self.books = Books(plan.facts.name, journal, self.tally)
+        self.health = Health(self.books, self._state_changed)
+        self.link = plc_link(plan, self.tally)
+        self._journal = journal
+        self._keeper = keeper
+        self._on_result = on_result
+        self._opened: Opened | None = None
+        self._line: Line | None = None
+        self._frames: FrameTaker | None = None
+        self._stopping = threading.Event()
+        self._looked = 0.0
+        self._threads = [threading.Thread(target=self._keep_deadlines, name="deadlines")]
+        if plan.trigger.source == "software" and plan.trigger.every_ms is not None:
+            self._threads.append(threading.Thread(target=self._trigger_by_clock, name="clock"))
+
+    @property
+    def state(self) -> State:
+        return self.health.states.state
+
+    @property
+    def line(self) -> Line:
+        assert self._line is not None, "the station has not been started"
+        return self._line
+
+    @property
+    def opened(self) -> Opened:
+        """Its devices; while it runs."""
+        assert self._opened is not None, "the station has not been started"
+        return self._opened
+
+    @property
+    def is_alive(self) -> bool:
+        """Deadlines are kept: what a watchdog should be told."""
+        return time.monotonic() - self._looked < _ALIVE_S
+
+    def start(self) -> None:
+        """Open everything, settle what the last run left unsettled, and begin to inspect.
+
+        Raises StationError with everything that could not be opened, not only the first.
+        """
+        facts, trigger = self.plan.facts, self.plan.trigger
+        self._opened = opened = open_devices(self.plan, self, self.link)
+        recovered = recover(self._journal, facts, trigger.invalid_actuates)
+        self._line = Line(
+            facts,
+            trigger,
+            opened.cameras,
+            opened.programme,
+            books=self.books,
+            keeper=self._keeper,
+            actuator=self.link or NoPlc(),
+            tally=self.tally,
+            first_number=recovered.next_number,
+            on_accepted=self._accepted,
+            on_result=self._settled,
+        )
+        self._frames = self._line
+        if trigger.source == "camera":
+            leader = next(iter(opened.cameras))
+            self._frames = CameraTriggers(self._line, leader, self._count_at)
+        self.books.event("started", software=facts.software, number=str(recovered.next_number))
+        if recovered.interrupted:
+            self.books.event("interrupted-parts", number=str(len(recovered.interrupted)))
+        for thread in self._threads:
+            thread.start()
+        for acquisition in opened.acquisitions.values():
+            acquisition.start()
+        self.health.become_ready("started")
+        if self.link is not None:
+            self.link.start(self)
+
+    def stop(self) -> None:
+        """Let the parts in work come to their verdicts, then close everything."""
+        if self._opened is None:
+            return
+        self.line.refuse(PartError(Code.PART_NOT_READY, "The station is being stopped"))
+        self._await_empty_line()
+        self.health.states.take_if_possible(Step.HALT, "stopped")
+        if self.link is not None:
+            self.link.stop()
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        for acquisition in self._opened.acquisitions.values():
+            acquisition.stop()
+        self._opened.engine.stop()
+        self.books.event("stopped")
+        self.books.enter_what_waits()
+        self._opened = None
+
+    def change(self, bundle: Path, recipe: Recipe | None = None) -> None:
+        """Inspect with another bundle from the next part on; the parts in work are not touched.
+
+        Raises BundleError, EngineError or StationError when the new one cannot be used: the old
+        one then goes on as if nothing had been asked.
+        """
+        opened = self.opened
+        facts = (acquisition.facts for acquisition in opened.acquisitions.values())
+        sizes = [fact.size for fact in facts if fact is not None and fact.size is not None]
+        engine, programme = open_programme(self.plan, self, bundle, recipe, sizes)
+        old, opened.engine = opened.engine, engine
+        self.line.use(programme)
+        opened.programme = programme
+        self.books.event(
+            "bundle-changed",
+            bundle_sha256=programme.bundle_sha256,
+            recipe_sha256=programme.recipe_sha256,
+            file=bundle.name,
+        )
+        end = time.monotonic() + self.plan.trigger.deadline_ms / 1e3
+        while old.pending and time.monotonic() < end:
+            time.sleep(_LOOK_S)
+        old.stop()
+
+    def single(self, part_id: str = "") -> Trigger:
+        """Inspect one part now (StartSingleJob). Raises StationError STATION_TRANSITION."""
+        self.health.states.take(Step.START_SINGLE_JOB, "one part was asked for")
+        return self.line.trigger(TriggerSource.SOFTWARE, part_id=part_id)
+
+    # What the devices and the engine say, each from its own thread
+
+    def trigger(
+        self,
+        source: TriggerSource,
+        *,
+        part_id: str = "",
+        encoder: int | None = None,
+        at_ns: int | None = None,
+        refused: KeenlineError | None = None,
+    ) -> Trigger:
+        """The PLC, or a command, asks for a part."""
+        return self.line.trigger(
+            source, part_id=part_id, encoder=encoder, at_ns=at_ns, refused=refused
+        )
+
+    def too_late(self, number: int, why: str) -> None:
+        """A part is at the gate without a verdict."""
+        self.line.too_late(number, why)
+
+    def readiness(self) -> KeenlineError | None:
+        """Why nothing is inspected at present; None when parts are."""
+        return self.health.readiness
+
+    def plc_changed(self, trouble: KeenlineError | None) -> None:
+        """The PLC is gone, or with None is back."""
+        self.health.set("plc", trouble)
+
+    def camera_changed(self, camera: str, trouble: KeenlineError | None) -> None:
+        """A camera is gone, or with None is back."""
+        if trouble is not None:
+            self._taker.frame_broken(camera, None, trouble)
+        self.health.set(f"camera {camera}", trouble)
+
+    def frame(self, frame: Frame) -> None:
+        """A camera delivered a whole frame."""
+        self._taker.frame(frame)
+
+    def frame_broken(self, camera: str, number: int | None, error: KeenlineError) -> None:
+        """A camera delivered a frame that cannot be used."""
+        self._taker.frame_broken(camera, number, error)
+
+    def camera_restarted(self, camera: str) -> None:
+        """A camera is about to begin anew."""
+        self._taker.camera_restarted(camera)
+
+    def answered(self, answer: Answer) -> None:
+        """The engine inspected an image."""
+        self.line.answered(answer)
+
+    def unanswered(self, part: int, camera: str, error: PartError) -> None:
+        """The engine lost an image."""
+        if self._line is not None:
+            self._line.unanswered(part, camera, error)
+
+    def engine_down(self, reason: str) -> None:
+        """The engine crashed or hung, or could not be started again."""
+        self.health.set("engine", PartError(Code.PART_ENGINE, f"The engine is down: {reason}"))
+
+    def engine_up(self) -> None:
+        """The engine is back."""
+        self.health.set("engine", None)
+
+    @property
+    def _taker(self) -> FrameTaker:
+        assert self._frames is not None, "the station has not been started"
+        return self._frames
+
+    def _accepted(self, trigger: Trigger) -> None:
+        if self.link is not None and trigger.source is not TriggerSource.PLC:
+            self.link.entered(trigger)
+
+    def _settled(self, result: Result) -> None:
+        self.health.states.take_if_possible(Step.JOB_DONE, f"{result.trigger.part_id} is done")
+        self._on_result(result)
+
+    def _count_at(self, monotonic_ns: int) -> int | None:
+        return None if self.link is None else self.link.clock.count_at(monotonic_ns)
+
+    def _state_changed(self, after: State) -> None:
+        if self._line is None:
+            return
+        if after.inspects:
+            self._line.open()
+        else:
+            words = PartError(Code.PART_NOT_READY, f"The station is {after}")
+            self._line.refuse(self.health.readiness or words)
+
+    def _keep_deadlines(self) -> None:
+        while not self._stopping.is_set():
+            self._looked = time.monotonic()
+            self._stopping.wait(min(self.line.expire(), _LOOK_S))
+
+    def _trigger_by_clock(self) -> None:
+        every = (self.plan.trigger.every_ms or 0.0) / 1e3
+        due = time.monotonic() + every
+        while not self._stopping.wait(max(0.0, due - time.monotonic())):
+            if self.state is State.CONTINUOUS_EXECUTION:
+                self.line.trigger(TriggerSource.SOFTWARE)
+            due = max(due + every, time.monotonic())
+
+    def _await_empty_line(self) -> None:
+        end = time.monotonic() + self.plan.trigger.deadline_ms / 1e3 + 10 * _LOOK_S
+        while self.line.in_work and time.monotonic() < end:
+            time.sleep(_LOOK_S)
