@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from keenline.errors import OutputError
@@ -17,10 +18,18 @@ from keenline.types import LineEvent
 class Books:
     """Keeps the books of one station; any thread."""
 
-    def __init__(self, station: str, recorder: Recorder, tally: Tally) -> None:
+    def __init__(
+        self,
+        station: str,
+        recorder: Recorder,
+        tally: Tally,
+        on_event: Callable[[LineEvent], None] = lambda _: None,
+    ) -> None:
+        """`on_event` hears of each event as well; it must not wait."""
         self._station = station
         self._recorder = recorder
         self._tally = tally
+        self._on_event = on_event
         self._waiting: deque[Entry] = deque()
         self._lock = threading.Lock()
 
@@ -42,8 +51,9 @@ class Books:
 
     def event(self, kind: str, **facts: str) -> None:
         """Record something that is no result."""
-        now = datetime.now(UTC)
-        self.enter_or_hold(LineEvent(str(uuid.uuid4()), self._station, kind, now, facts))
+        entry = LineEvent(str(uuid.uuid4()), self._station, kind, datetime.now(UTC), facts)
+        self.enter_or_hold(entry)
+        self._on_event(entry)
 
     def enter_what_waits(self) -> None:
         """Try again what the disk would not take."""

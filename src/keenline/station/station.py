@@ -28,7 +28,7 @@ from keenline.station.ports import ImageKeeper
 from keenline.station.recovery import recover
 from keenline.station.states import State, Step
 from keenline.station.tally import Tally
-from keenline.types import Frame, Result, Trigger, TriggerSource
+from keenline.types import Frame, LineEvent, Result, Trigger, TriggerSource
 
 _LOOK_S = 0.01
 _ALIVE_S = 2.0
@@ -44,10 +44,12 @@ class Station:
         keeper: ImageKeeper,
         *,
         on_result: Callable[[Result], None] = lambda _: None,
+        on_event: Callable[[LineEvent], None] = lambda _: None,
     ) -> None:
+        """`on_result` and `on_event` hear of everything as it happens; they must not wait."""
         self.plan = plan
         self.tally = Tally()
-        self.books = Books(plan.facts.name, journal, self.tally)
+        self.books = Books(plan.facts.name, journal, self.tally, on_event)
         self.health = Health(self.books, self._state_changed)
         self.link = plc_link(plan, self.tally)
         self._journal = journal

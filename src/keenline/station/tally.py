@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import Counter, deque
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from keenline.types import Result, Verdict
 
 _KEPT = 20_000
+
+STAGES = ("acquired", "inspected", "decided", "actuated")
+"""What the latencies are of, each from the trigger."""
+
+EDGES_MS = (1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000)
+"""Upper edges of the histogram's buckets in milliseconds; one more bucket has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many latencies were at most each of `EDGES_MS`, cumulative, the last one all of them."""
+
+    counts: tuple[int, ...]
+    sum_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +68,9 @@ class Tally:
         self._verdicts: Counter[Verdict] = Counter()
         self._codes: Counter[int] = Counter()
         self._numbers: Counter[str] = Counter()
-        self._latencies: dict[str, deque[float]] = {
-            name: deque(maxlen=_KEPT) for name in ("acquired", "inspected", "decided", "actuated")
-        }
+        self._latencies: dict[str, deque[float]] = {name: deque(maxlen=_KEPT) for name in STAGES}
+        self._buckets = {name: [0] * (len(EDGES_MS) + 1) for name in STAGES}
+        self._sums = dict.fromkeys(STAGES, 0.0)
 
     def count(self, what: str, number: int = 1) -> None:
         """Add to one of the counts of `Counts`: triggers, frames, stray_frames and so on."""
@@ -73,12 +89,12 @@ class Tally:
             for name in ("acquired", "inspected", "decided"):
                 value = getattr(timings, name)
                 if value is not None:
-                    self._latencies[name].append(value)
+                    self._note(name, value)
 
     def actuated(self, milliseconds: float) -> None:
         """The PLC confirmed a verdict, so long after the trigger."""
         with self._lock:
-            self._latencies["actuated"].append(milliseconds)
+            self._note("actuated", milliseconds)
 
     def counts(self) -> Counts:
         with self._lock:
@@ -96,6 +112,11 @@ class Tally:
                 actuated_late=self._numbers["actuated_late"],
             )
 
+    def histogram(self, name: str) -> Histogram:
+        """All latencies of a stage since the station started."""
+        with self._lock:
+            return Histogram(tuple(accumulate(self._buckets[name])), self._sums[name])
+
     def percentiles(self, name: str, *shares: float) -> tuple[float, ...]:
         """Milliseconds from the trigger that this share of the last parts stayed within.
 
@@ -107,3 +128,8 @@ class Tally:
         if not values.size:
             return tuple(float("nan") for _ in shares)
         return tuple(float(value) for value in np.percentile(values, shares))
+
+    def _note(self, name: str, milliseconds: float) -> None:
+        self._latencies[name].append(milliseconds)
+        self._buckets[name][bisect_left(EDGES_MS, milliseconds)] += 1
+        self._sums[name] += milliseconds

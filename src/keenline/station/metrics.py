@@ -1,0 +1,130 @@
+"""A running station turned into Prometheus metrics, read only when somebody asks for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from keenline.journal.forwarding import Forwarder
+from keenline.station.states import State
+from keenline.station.station import Station
+from keenline.station.tally import EDGES_MS, STAGES
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
+
+_COUNTS = {
+    "triggers": "Parts that were asked for",
+    "frames": "Whole frames that cameras delivered",
+    "stray_frames": "Frames that belonged to no part",
+    "lost_frames": "Frames that a camera did not deliver, or delivered broken",
+    "images_lost": "Images that should have been kept and could not be",
+    "actuated_late": "Verdicts that the PLC confirmed after the deadline, or that missed the gate",
+}
+
+
+class StationMetrics(Collector):
+    """Answers a scrape from the station's own accounts; costs the line nothing in between."""
+
+    def __init__(
+        self,
+        station: Station,
+        forwarders: Sequence[Forwarder],
+        images_trouble: Callable[[], bool],
+    ) -> None:
+        self._station = station
+        self._forwarders = forwarders
+        self._images_trouble = images_trouble
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._parts()
+        yield from self._latencies()
+        yield from self._health()
+        yield from self._forwarding()
+
+    def _parts(self) -> Iterator[Metric]:
+        counts = self._station.tally.counts()
+        for name, words in _COUNTS.items():
+            yield CounterMetricFamily(f"keenline_{name}", words, value=getattr(counts, name))
+        results = CounterMetricFamily("keenline_results", "Parts by verdict", labels=["verdict"])
+        for verdict, number in counts.verdicts.items():
+            results.add_metric([verdict], number)
+        yield results
+        codes = CounterMetricFamily("keenline_invalid", "INVALID parts by error", labels=["code"])
+        for code, number in counts.codes.items():
+            codes.add_metric([f"KL{code}"], number)
+        yield codes
+        words = "Parts between trigger and verdict"
+        yield GaugeMetricFamily("keenline_parts_in_work", words, value=counts.in_work)
+        words = "Entries that the journal's disk does not take"
+        yield GaugeMetricFamily("keenline_unrecorded", words, value=counts.unrecorded)
+
+    def _latencies(self) -> Iterator[Metric]:
+        family = HistogramMetricFamily(
+            "keenline_latency_seconds", "From the trigger to each stage", labels=["stage"]
+        )
+        edges = [f"{edge / 1e3:g}" for edge in EDGES_MS] + ["+Inf"]
+        for stage in STAGES:
+            found = self._station.tally.histogram(stage)
+            buckets = list(zip(edges, found.counts, strict=True))
+            family.add_metric([stage], buckets, found.sum_ms / 1e3)
+        yield family
+
+    def _health(self) -> Iterator[Metric]:
+        state = GaugeMetricFamily("keenline_state", "1 for the present state", labels=["state"])
+        for one in State:
+            state.add_metric([one], float(one is self._station.state))
+        yield state
+        trouble = GaugeMetricFamily("keenline_trouble", "1 for what is gone", labels=["where"])
+        for where in self._station.health.troubles:
+            trouble.add_metric([where], 1.0)
+        yield trouble
+        words = "1 while images cannot be kept"
+        value = float(self._images_trouble())
+        yield GaugeMetricFamily("keenline_images_stopped", words, value=value)
+        words = "Times that the engine's process was started again"
+        restarts = self._station.opened.engine.restarts
+        yield CounterMetricFamily("keenline_engine_restarts", words, value=restarts)
+
+    def _forwarding(self) -> Iterator[Metric]:
+        words = "Entries that a sink confirmed"
+        delivered = CounterMetricFamily("keenline_delivered", words, labels=["sink"])
+        words = "Batches that a sink did not take"
+        failures = CounterMetricFamily("keenline_delivery_failures", words, labels=["sink"])
+        words = "1 while a sink has not confirmed everything"
+        behind = GaugeMetricFamily("keenline_behind", words, labels=["sink"])
+        for forwarder in self._forwarders:
+            state = forwarder.state
+            delivered.add_metric([forwarder.sink.name], state.delivered)
+            failures.add_metric([forwarder.sink.name], state.failures)
+            behind.add_metric([forwarder.sink.name], float(state.is_behind))
+        yield from (delivered, failures, behind)
+
+
+class MetricsServer:
+    """Serves metrics at `/metrics` of an address."""
+
+    def __init__(self, metrics: StationMetrics, host: str, port: int) -> None:
+        """Begin to serve. Raises OSError when the port is taken."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(metrics)
+        self._server: WSGIServer
+        self._thread: threading.Thread
+        self._server, self._thread = start_http_server(port, host, registry)
+        self.port: int = self._server.server_port
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
