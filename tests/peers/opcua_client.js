@@ -3,8 +3,7 @@
 //   "certificate": ..., "key": ..., "uri": ..., "folder": ..., "do": ["connect" | "job" | ...]}'
 const {
   OPCUAClient, OPCUACertificateManager, MessageSecurityMode, SecurityPolicy, UserTokenType,
-  AttributeIds, Variant, DataType, StatusCodes, constructEventFilter, ClientSubscription,
-  ClientMonitoredItem, TimestampsToReturn, NodeClass, coerceNodeId,
+  AttributeIds, Variant, DataType, constructEventFilter, TimestampsToReturn, coerceNodeId,
 } = require("node-opcua");
 
 const wanted = JSON.parse(process.argv[2]);
@@ -177,11 +176,15 @@ const ACTIONS = {
     say("configuration", { status: value.statusCode.name, value: plain(value.value) });
   },
   async write({ session }) {
-    const statuses = await session.write([{
-      nodeId: `${SYSTEM}.VisionStateMachine.CurrentState`, attributeId: AttributeIds.Value,
-      value: { value: { dataType: DataType.LocalizedText, value: { text: "Halted" } } },
-    }]);
-    say("written", { status: statuses[0].name });
+    try {
+      const statuses = await session.write([{
+        nodeId: `${SYSTEM}.ConfigurationManagement.ActiveConfiguration`,
+        attributeId: AttributeIds.Value, value: { value: { dataType: DataType.Null } },
+      }]);
+      say("written", { status: statuses[0].name });
+    } catch (problem) {
+      say("written", { status: String(problem.message) });
+    }
   },
   // Two sessions of two clients at once: both hear of the job that the first starts.
   async pair(first) {

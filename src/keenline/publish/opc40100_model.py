@@ -57,6 +57,11 @@ _FIELD_TYPES = {
     "IsSimulated": ua.VariantType.Boolean,
     "ResultState": ua.VariantType.Int32,
     "ResultContent": ua.VariantType.Variant,
+    "ExternalRecipeId": ua.VariantType.ExtensionObject,
+    "InternalRecipeId": ua.VariantType.ExtensionObject,
+    "InternalId": ua.VariantType.ExtensionObject,
+    "ExternalConfigurationId": ua.VariantType.ExtensionObject,
+    "InternalConfigurationId": ua.VariantType.ExtensionObject,
 }
 _SEVERITY = {"Error": 700, "ErrorResolved": 300, "ResultReady": 200}
 _ORDINARY = 100
@@ -169,7 +174,6 @@ class VisionModel:
         for nodeid in self._heard_at:
             node = self._server.get_node(nodeid)
             await node.set_event_notifier([ua.EventNotifier.SubscribeToEvents])
-        await self.system.add_reference(self.machine, ObjectIds.HasEventSource, bidirectional=True)
         for kind, number in _EVENTS.items():
             node = self._server.get_node(self._node_id(number))
             event: Any = await get_event_obj_from_type_node(node)

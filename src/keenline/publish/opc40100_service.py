@@ -22,10 +22,12 @@ from keenline.errors import Code, PublishError
 from keenline.publish import opc40100_structures as structures
 from keenline.publish.opc40100 import Opc40100Settings
 from keenline.publish.opc40100_access import GuardedServer, Users
+from keenline.publish.opc40100_calls import guarded
 from keenline.publish.opc40100_certificates import Identity, TrustList, identity_in
+from keenline.publish.opc40100_commands import VisionCommands
 from keenline.publish.opc40100_control import VisionControl
-from keenline.publish.opc40100_methods import VisionMethods
 from keenline.publish.opc40100_model import VisionModel
+from keenline.publish.opc40100_queries import VisionQueries
 from keenline.publish.opc40100_results import Jobs, RecentResults, as_vision_result
 from keenline.types import Result, Trigger
 
@@ -84,7 +86,8 @@ class VisionService:
             _CHUNK, _CHUNK, _LARGEST_MESSAGE // _CHUNK + 1, _LARGEST_MESSAGE
         )
         self._model = VisionModel(self._server, settings.name)
-        self._methods = VisionMethods(self._model, control, recent, jobs, lookup)
+        self._commands = VisionCommands(self._model, control, jobs)
+        self._queries = VisionQueries(self._model, control, recent, jobs, lookup)
 
     @property
     def refused(self) -> int:
@@ -111,7 +114,10 @@ class VisionService:
         await server.load_certificate(self._identity.certificate)
         await server.load_private_key(self._identity.key)
         await self._model.build()
-        await self._methods.link(server)
+        for methods in (self._commands.methods(), self._queries.methods()):
+            for parent, name, answer, inputs in methods:
+                node = await self._model.child(parent, name)
+                server.link_method(node, guarded(answer, inputs))
         await self._model.show(self._control.state())
         await self._show_configuration()
         await server.start()
@@ -121,12 +127,12 @@ class VisionService:
 
     async def follow(self) -> None:
         """Show the state in which the station is now."""
-        async with self._methods.busy:
-            await self._methods.follow()
+        async with self._commands.busy:
+            await self._commands.follow()
 
     async def announce_result(self, result: Result) -> None:
         """A ResultReady event, unless this result was announced before."""
-        async with self._methods.busy:
+        async with self._commands.busy:
             fields = as_vision_result(result, self._jobs)
             if self._recent.add(fields):
                 words = f"{fields.part_id}: {fields.verdict}"
@@ -134,7 +140,7 @@ class VisionService:
 
     async def announce_start(self, trigger: Trigger) -> None:
         """A JobStarted event for a part that the station took on."""
-        async with self._methods.busy:
+        async with self._commands.busy:
             job, _ = self._jobs.of(trigger.number, trigger.time)
             await self._model.fire("JobStarted", {"JobId": structures.job_id(job)}, trigger.part_id)
 
