@@ -276,12 +276,16 @@ class CameraError(LineError):
 class FrameBroken(CameraError):
     """One frame came incomplete or unreadable; the camera goes on.
 
-    `number` is the camera's own count of the frame, None where it is not known.
+    `number` is the camera's own count of the frame, None where it is not known; `part_id` the
+    name of its part where the frame would have brought one (`Frame.part_id`).
     """
 
-    def __init__(self, what: str, *, number: int | None = None, **facts: str) -> None:
+    def __init__(
+        self, what: str, *, number: int | None = None, part_id: str = "", **facts: str
+    ) -> None:
         super().__init__(Code.FRAME_BROKEN, what, **facts)
         self.number = number
+        self.part_id = part_id
 
 
 class PlcError(LineError):

@@ -193,19 +193,7 @@ class SimulatedCamera:
             return self._exposure_us
 
     def grab(self, timeout_s: float) -> Frame:
-        end_ns = time.monotonic_ns() + int(timeout_s * 1e9)
-        with self._changed:
-            while True:
-                self._check_here()
-                now_ns = time.monotonic_ns()
-                self._run_free(now_ns)
-                if self._coming and self._coming[0].due_ns <= now_ns:
-                    coming = self._coming.popleft()
-                    break
-                if now_ns >= end_ns or not self._is_running:
-                    raise self._error(Code.CAMERA_TIMEOUT, "No frame came in time")
-                self._changed.wait((self._next_event_ns(end_ns) - now_ns) / 1e9)
-        return self._frame(coming)
+        return self._frame(self._next(timeout_s))
 
     def stop(self) -> None:
         with self._changed:
@@ -217,6 +205,19 @@ class SimulatedCamera:
         self.stop()
         with self._changed:
             self._is_open = False
+
+    def _next(self, timeout_s: float) -> _Coming:
+        end_ns = time.monotonic_ns() + int(timeout_s * 1e9)
+        with self._changed:
+            while True:
+                self._check_here()
+                now_ns = time.monotonic_ns()
+                self._run_free(now_ns)
+                if self._coming and self._coming[0].due_ns <= now_ns:
+                    return self._coming.popleft()
+                if now_ns >= end_ns or not self._is_running:
+                    raise self._error(Code.CAMERA_TIMEOUT, "No frame came in time")
+                self._changed.wait((self._next_event_ns(end_ns) - now_ns) / 1e9)
 
     def _expose(self, part_id: str | None) -> None:
         with self._changed:
@@ -311,7 +312,7 @@ class SimulatedCamera:
         if coming.gain == 1.0:
             return image
         levels = np.rint(np.minimum(np.arange(256) * coming.gain, 255)).astype(np.uint8)
-        return levels[image]
+        return np.asarray(levels[image])
 
     def _recorded(self, shot: Shot) -> Image:
         key = id(shot)
