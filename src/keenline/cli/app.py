@@ -11,7 +11,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from keenline import __version__
-from keenline.cli import bench, demo, distill, doctor, evaluate, inspect, train, update
+from keenline.cli import (
+    audit,
+    bench,
+    demo,
+    distill,
+    doctor,
+    evaluate,
+    inspect,
+    results,
+    train,
+    update,
+)
 from keenline.cli.failures import EXIT_CODES, STOPPED, calm_line
 
 _EPILOG = "Exit codes:\n" + "".join(f"\n* {code}: {words}" for code, words in EXIT_CODES.items())
@@ -35,6 +46,8 @@ app.command("update")(update.update)
 app.command("bench")(bench.bench)
 app.command("distill")(distill.distill)
 app.command("doctor")(doctor.doctor)
+app.command("results")(results.results)
+app.command("audit")(audit.audit)
 
 
 def _version(asked: bool) -> None:

@@ -15,8 +15,11 @@ from keenline.errors import (
     EnvironmentMissing,
     InputError,
     KeenlineError,
+    LineError,
     ModelError,
     RecipeError,
+    RecordError,
+    StationError,
 )
 
 STOPPED = 130
@@ -33,6 +36,8 @@ EXIT_CODES = {
     4: "a bundle or backbone cannot be used, or a part not learnt (KL2xxx)",
     5: "a graph could not be run (KL3xxx)",
     6: "something optional is not installed (KL4xxx)",
+    7: "a camera, PLC or station cannot be used (KL5xxx)",
+    8: "records cannot be kept, found or trusted (KL6xxx)",
     STOPPED: "stopped with Ctrl-C",
     TERMINATED: "ended by kill (SIGTERM)",
 }
@@ -43,6 +48,8 @@ _KINDS = (
     (ModelError, 4),
     (EngineError, 5),
     (EnvironmentMissing, 6),
+    (LineError, 7),
+    (RecordError, 8),
 )
 
 
@@ -71,7 +78,7 @@ def calm_line() -> None:
 def _tell(error: KeenlineError, terminal: Terminal) -> None:
     if terminal.as_json:
         facts = error.as_dict()
-        if isinstance(error, RecipeError) and error.problems:
+        if isinstance(error, RecipeError | StationError) and error.problems:
             facts |= {"problems": list(error.problems)}
         print(json.dumps(facts, ensure_ascii=False), flush=True)
         return
