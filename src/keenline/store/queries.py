@@ -31,6 +31,7 @@ above, or least below, its threshold; lists are joined by blanks, reasons by sem
 class Query:
     """Which results are meant; what is None or empty does not narrow."""
 
+    result_id: str | None = None
     verdicts: tuple[Verdict, ...] = ()
     station: str | None = None
     part_id: str | None = None
@@ -163,7 +164,8 @@ def flat(result: Result) -> dict[str, Any]:
 
 
 def _narrowed(select_: Select[Any], query: Query) -> Select[Any]:
-    equal = {"station": query.station, "part_id": query.part_id, "code": query.code}
+    names = ("result_id", "station", "part_id", "code")
+    equal = {name: getattr(query, name) for name in names}
     for name, value in equal.items():
         if value is not None:
             select_ = select_.where(results.c[name] == value)
