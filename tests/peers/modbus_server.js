@@ -1,6 +1,7 @@
 // A Modbus PLC: npm modbus-serial with a program in front. PORT.
 const { ServerTCP } = require("modbus-serial");
 const readline = require("readline");
+const say = (line) => process.stdout.write(line + "\n");
 
 const port = Number(process.argv[2]);
 const coils = new Array(64).fill(false);
@@ -45,7 +46,7 @@ const server = new ServerTCP({
   setRegister: (address, value) => { holding.writeUInt16BE(value, 2 * address); },
 }, { host: "127.0.0.1", port, unitID: 1 });
 server.on("socketError", () => {});
-server.on("initialized", () => console.log("UP"));
+server.on("initialized", () => say("UP"));
 
 function put(values) {
   for (const [name, value] of Object.entries(values)) {
@@ -79,5 +80,5 @@ readline.createInterface({ input: process.stdin }).on("line", (line) => {
   put(request.set || {});
   const answer = {};
   for (const name of request.get || []) answer[name] = take(name);
-  console.log(JSON.stringify(answer));
+  say(JSON.stringify(answer));
 }).on("close", () => process.exit(0));
