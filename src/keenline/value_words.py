@@ -42,6 +42,9 @@ def place_of(model: type[BaseModel], path: Sequence[str | int]) -> Place:
     known: tuple[str, ...] = ()
     followed: KeyPath = ()
     for key in path:
+        kind, is_tag = _among(kind, key)
+        if is_tag:
+            continue  # pydantic names the member of a union that it took
         if _is_model(kind):
             fields = keys_of(kind)
             known = tuple(fields)
@@ -104,6 +107,29 @@ def _bare(kind: Any) -> tuple[Any, tuple[object, ...]]:
     return kind, tuple(rules)
 
 
+def _among(kind: Any, key: str | int) -> tuple[Any, bool]:
+    """The table that is meant where one of several may stand: the one whose `kind` is `key`, or
+    the only one (`| None`); and whether `key` was only the name of that choice."""
+    tables = _tables_of(kind)
+    if _is_model(kind) or not tables:
+        return kind, False
+    for table in tables:
+        field = table.model_fields.get("kind")
+        if field is not None and key in get_args(field.annotation):
+            return table, True
+    return (tables[0], False) if len(tables) == 1 else (kind, False)
+
+
+def _tables_of(kind: Any) -> list[type[BaseModel]]:
+    """The tables that a type, or a union in a union, leaves the choice of."""
+    kind, _ = _bare(kind)
+    if _is_model(kind):
+        return [kind]
+    if get_origin(kind) not in (Union, types.UnionType):
+        return []
+    return [table for member in get_args(kind) for table in _tables_of(member)]
+
+
 def _member(kind: Any, index: int) -> Any:
     members = get_args(kind)
     return members[0] if Ellipsis in members else members[min(index, len(members) - 1)]
@@ -111,7 +137,7 @@ def _member(kind: Any, index: int) -> Any:
 
 def _union(members: Iterable[Any], rules: Sequence[object]) -> str:
     words = [describe(member, rules) for member in members if member is not types.NoneType]
-    return ", or ".join(words)
+    return ", or ".join(dict.fromkeys(words))
 
 
 def _one_of(values: Iterable[object]) -> str:

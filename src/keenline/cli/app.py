@@ -20,6 +20,7 @@ from keenline.cli import (
     evaluate,
     inspect,
     results,
+    station,
     train,
     update,
 )
@@ -44,6 +45,7 @@ app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("update")(update.update)
 app.command("bench")(bench.bench)
+app.command("station")(station.station)
 app.command("distill")(distill.distill)
 app.command("doctor")(doctor.doctor)
 app.command("results")(results.results)

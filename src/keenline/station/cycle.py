@@ -253,6 +253,13 @@ class Line:
         """A part has come to where its verdict was needed."""
         self._fail(number, PartError(Code.PART_LATE, why))
 
+    def abandon(self, why: PartError) -> None:
+        """Settle every part in work as INVALID now."""
+        with self._lock:
+            parts = list(self._parts)
+        for number in parts:
+            self._fail(number, why)
+
     def expire(self) -> float:
         """Settle what is past its deadline; answers with the seconds until the next deadline."""
         now = time.monotonic_ns()

@@ -120,6 +120,15 @@ class Station:
         if self.link is not None:
             self.link.start(self)
 
+    def check(self) -> None:
+        """Open everything and close it again. Raises StationError as `start` does."""
+        opened = open_devices(self.plan, self, self.link)
+        for acquisition in opened.acquisitions.values():
+            acquisition.stop()
+        if self.link is not None:
+            self.link.stop()
+        opened.engine.stop()
+
     def stop(self) -> None:
         """Let the parts in work come to their verdicts, then close everything."""
         if self._opened is None:

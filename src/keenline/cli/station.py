@@ -1,0 +1,139 @@
+"""`keenline station`: a station that runs until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keenline.cli.failures import failing_calmly
+from keenline.cli.options import Json
+from keenline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from keenline.cli.station_assembly import Plant
+    from keenline.cli.station_config import StationConfig
+
+_LOOK_S = 0.25
+
+
+def station(
+    config: Annotated[
+        Path, typer.Argument(help="What stands here.", metavar="STATION.toml", show_default=False)
+    ],
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Open everything, say what is wrong, and end."),
+    ] = False,
+    log_passes: Annotated[
+        bool, typer.Option("--log-passes", help="Write a log line for every part that passes too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Inspect every part at a line, tell its PLC, and record each result.
+
+    Ends at Ctrl-C or SIGTERM, after the parts in work have their verdicts. SIGHUP loads the bundle
+    and the recipe anew, between two parts. Log lines go to stderr, one JSON object each.
+    """
+    terminal = Terminal(as_json=as_json)
+    with failing_calmly(terminal):
+        from keenline.cli.station_config import load_station
+
+        loaded = load_station(config)
+        if check:
+            _check(loaded, config.parent, terminal)
+        else:
+            _run(loaded, config, terminal, log_passes=log_passes)
+
+
+def _check(config: StationConfig, folder: Path, terminal: Terminal) -> None:
+    from keenline.cli.station_assembly import Plant
+
+    plant = Plant(config, folder)
+    try:
+        with terminal.waiting("opening everything"):
+            plant.check()
+    finally:
+        plant.stop(drain_s=0.0)
+    _describe(config, terminal)
+    terminal.say("  Everything is there and can be opened.", "green")
+    if terminal.as_json:
+        terminal.emit({"station": config.station, "check": "passed"})
+
+
+def _run(config: StationConfig, path: Path, terminal: Terminal, *, log_passes: bool) -> None:
+    from keenline.cli.station_assembly import Plant
+    from keenline.cli.station_log import StationLog
+    from keenline.station.notify import ServiceManager
+
+    log = StationLog(config.station, passes=log_passes)
+    manager = ServiceManager()
+    plant = Plant(config, path.parent, on_result=log.result, on_event=log.event)
+    try:
+        with terminal.waiting("starting"):
+            plant.start()
+        _describe(config, terminal)
+        wishes = _Wishes()
+        manager.ready("started")
+        while not wishes.wait(manager.interval_s):
+            if plant.station.is_alive:
+                manager.alive(str(plant.station.state))
+            if wishes.reload.is_set():
+                wishes.reload.clear()
+                plant.reload(path)
+    finally:
+        manager.stopping()
+        plant.stop()
+    _conclude(plant, terminal)
+
+
+class _Wishes:
+    """What signals ask a running station for: to stop, or to load its bundle anew."""
+
+    def __init__(self) -> None:
+        self.stop, self.reload = threading.Event(), threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a wish; whether it is to stop."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.reload.is_set():
+            if self.stop.wait(_LOOK_S):
+                return True
+        return self.stop.is_set()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop.set()
+
+    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload.set()
+
+
+def _describe(config: StationConfig, terminal: Terminal) -> None:
+    terminal.say()
+    terminal.fact("station", config.station, "bold")
+    terminal.fact("bundle", config.bundle)
+    cameras = ", ".join(f"{camera.name} ({camera.kind})" for camera in config.cameras)
+    terminal.fact("cameras", cameras)
+    terminal.fact("PLC", config.plc.kind if config.plc is not None else "none")
+    terminal.fact("triggered by", config.trigger.source)
+    terminal.fact("records", config.store.database)
+    served = [name for name in ("mqtt", "opcua", "metrics") if getattr(config, name) is not None]
+    terminal.fact("published", ", ".join(served) or "nowhere")
+
+
+def _conclude(plant: Plant, terminal: Terminal) -> None:
+    counts = plant.station.tally.counts()
+    verdicts = {verdict.value: number for verdict, number in counts.verdicts.items()}
+    if terminal.as_json:
+        terminal.emit({"station": plant.config.station, "triggers": counts.triggers, **verdicts})
+        return
+    terminal.fact("parts", f"{counts.triggers}", "bold")
+    terminal.fact("verdicts", ", ".join(f"{number} {name}" for name, number in verdicts.items()))

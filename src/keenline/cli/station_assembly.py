@@ -1,0 +1,217 @@
+"""A station configuration turned into a station that runs, with its records and its publishers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keenline import __version__
+from keenline.cli.station_config import StationConfig, load_station
+from keenline.cli.vision_control import StationControl
+from keenline.errors import Code, KeenlineError, StationError
+from keenline.journal.forwarding import Forwarder, Sink
+from keenline.journal.log import Journal
+from keenline.publish.opc40100 import Opc40100Server
+from keenline.recipe import load_recipe
+from keenline.station.metrics import MetricsServer, StationMetrics
+from keenline.station.opening import StationPlan
+from keenline.station.ports import StationFacts
+from keenline.station.station import Station
+from keenline.store.opening import Store, open_database, open_store
+from keenline.store.queries import Query, find
+from keenline.types import LineEvent, Result
+
+_TIDY_S = 30.0
+
+
+class Plant:
+    """A station and everything that lives on its journal. One thread starts and stops it."""
+
+    def __init__(
+        self,
+        config: StationConfig,
+        folder: Path,
+        *,
+        on_result: Callable[[Result], None] = lambda _: None,
+        on_event: Callable[[LineEvent], None] = lambda _: None,
+        plan: Callable[[StationPlan], StationPlan] = lambda plan: plan,
+    ) -> None:
+        """`folder`: where relative paths of the configuration begin; `plan` may change what was
+        planned, as a simulated line does with its devices.
+
+        Raises JournalError, OutputError, RecipeError or EnvironmentMissing.
+        """
+        self.config, self.folder = config, folder
+        self.journal = Journal(folder / config.journal)
+        self.store: Store = open_store(
+            config.store, station=config.station, folder=folder, on_lost=self._image_lost
+        )
+        self.station = Station(
+            plan(_plan(config, folder)),
+            self.journal,
+            self.store.keeper,
+            on_result=on_result,
+            on_event=on_event,
+        )
+        sinks: list[Sink] = [self.store.sink]
+        if config.mqtt is not None:
+            sinks.append(config.mqtt.build(config.station))
+        self.opcua: Opc40100Server | None = None
+        if config.opcua is not None:
+            control = StationControl(self.station, config)
+            self.opcua = config.opcua.build(control, self._lookup)
+            sinks.append(self.opcua)
+        self.forwarders = [Forwarder(self.journal, sink) for sink in sinks]
+        self.metrics: MetricsServer | None = None
+        self._stopping = threading.Event()
+        self._tidying = threading.Thread(target=self._tidy, name="tidy", daemon=True)
+
+    def start(self) -> None:
+        """Start everything. Raises StationError with all that could not be started."""
+        problems: list[KeenlineError] = []
+        with _collecting(problems):
+            self.store.sink.prepare()
+        with _collecting(problems):
+            self.store.keeper.start()
+        if self.opcua is not None:
+            with _collecting(problems):
+                self.opcua.start()
+        with _collecting(problems):
+            self.station.start()
+        with _collecting(problems):
+            self._serve_metrics()
+        if problems:
+            self.stop()
+            raise _joined(self.config.station, problems)
+        for forwarder in self.forwarders:
+            forwarder.start()
+        self.store.retention.start()
+        self._tidying.start()
+
+    def check(self) -> None:
+        """Open everything that a start would, and begin nothing.
+
+        Raises StationError with all that could not be opened.
+        """
+        problems: list[KeenlineError] = []
+        with _collecting(problems):
+            self.store.sink.prepare()
+        with _collecting(problems):
+            self.store.keeper.start()
+        if self.opcua is not None:
+            with _collecting(problems):
+                self.opcua.start()
+        with _collecting(problems):
+            self.station.check()
+        if problems:
+            raise _joined(self.config.station, problems)
+
+    def reload(self, path: Path) -> None:
+        """Change to the bundle and recipe that the file of the configuration names now.
+
+        A bundle that cannot be used, or a file that changes anything else, is reported as an
+        event, and the station goes on as before.
+        """
+        try:
+            config = load_station(path)
+            same = {"bundle": self.config.bundle, "recipe": self.config.recipe}
+            if config.model_copy(update=same) != self.config:
+                raise StationError(
+                    Code.STATION_INVALID,
+                    "Only the bundle and the recipe can be changed while a station runs",
+                    next="start the station anew for the other changes",
+                )
+            recipe = None if config.recipe is None else load_recipe(self.folder / config.recipe)
+            self.station.change(self.folder / config.bundle, recipe)
+        except KeenlineError as error:
+            code = str(int(error.code))
+            self.station.books.event("change-refused", code=code, what=str(error))
+
+    def stop(self, drain_s: float = 5.0) -> None:
+        """Stop the line, give records `drain_s` seconds to be delivered, and close everything;
+        what is not delivered by then comes after the next start."""
+        self.station.stop()
+        self.store.keeper.close()
+        for forwarder in self.forwarders:
+            forwarder.drain(drain_s)
+            forwarder.stop()
+        self._stopping.set()
+        if self._tidying.ident is not None:
+            self._tidying.join()
+        self.store.retention.stop()
+        if self.metrics is not None:
+            self.metrics.close()
+        self.journal.close()
+
+    def _serve_metrics(self) -> None:
+        table = self.config.metrics
+        if table is None:
+            return
+        source = StationMetrics(
+            self.station, self.forwarders, lambda: self.store.keeper.state.trouble is not None
+        )
+        try:
+            self.metrics = MetricsServer(source, table.host, table.port)
+        except OSError as error:
+            raise StationError(
+                Code.STATION_START,
+                f"Metrics cannot be served: {error.strerror}",
+                where=f"{table.host}:{table.port}",
+                next="choose another port in [metrics]",
+            ) from error
+
+    def _tidy(self) -> None:
+        while not self._stopping.wait(_TIDY_S):
+            self.journal.forget_before(min(forwarder.place for forwarder in self.forwarders))
+
+    def _image_lost(self, sha256: str, why: str) -> None:
+        self.station.tally.count("images_lost")
+        self.station.books.event("image-lost", sha256=sha256, why=why)
+
+    def _lookup(self, result_id: str) -> Result | None:
+        database = open_database(self.config.store, self.folder, must_exist=True)
+        try:
+            return next(find(database, Query(result_id=result_id)), None)
+        finally:
+            database.close()
+
+
+def _plan(config: StationConfig, folder: Path) -> StationPlan:
+    facts = StationFacts(config.station, config.sha256, f"keenline {__version__}")
+    recipe = None if config.recipe is None else load_recipe(folder / config.recipe)
+    return StationPlan(
+        facts=facts,
+        bundle=folder / config.bundle,
+        cameras=[(table.build(), table.trigger) for table in config.cameras],
+        plc=None if config.plc is None else config.plc.build(),
+        recipe=recipe,
+        trigger=config.trigger,
+        tracking=config.tracking,
+        handshake=config.handshake,
+        engine=config.engine,
+    )
+
+
+@contextmanager
+def _collecting(problems: list[KeenlineError]) -> Iterator[None]:
+    try:
+        yield
+    except KeenlineError as problem:
+        problems.append(problem)
+
+
+def _joined(name: str, problems: list[KeenlineError]) -> StationError:
+    words: list[str] = []
+    for problem in problems:
+        if isinstance(problem, StationError) and problem.code is Code.STATION_START:
+            words += problem.problems or (str(problem),)
+        else:
+            words.append(str(problem).replace("\n", "\n            "))
+    return StationError(
+        Code.STATION_START,
+        f"The station {name} cannot start",
+        problems=words,
+        next="correct what is named above; `keenline station --check` tries it without starting",
+    )
