@@ -1,12 +1,13 @@
 // What one client was asked to do with an OPC 40100-1 server, turned into lines of JSON.
 // Usage: node opcua_client.js '{"endpoint": ..., "security": ..., "user": ..., "password": ...,
 //   "certificate": ..., "key": ..., "uri": ..., "folder": ..., "do": ["connect" | "job" | ...]}'
+// With "attempts": [{...}, ...] it does the same once for each, with these facts changed.
 const {
   OPCUAClient, OPCUACertificateManager, MessageSecurityMode, SecurityPolicy, UserTokenType,
   AttributeIds, Variant, DataType, constructEventFilter, TimestampsToReturn, coerceNodeId,
 } = require("node-opcua");
 
-const wanted = JSON.parse(process.argv[2]);
+let wanted = JSON.parse(process.argv[2]);
 const say = (word, facts) => console.log(JSON.stringify({ word, ...facts }));
 const MODES = {
   none: [MessageSecurityMode.None, SecurityPolicy.None],
@@ -217,7 +218,7 @@ const ACTIONS = {
   },
 };
 
-(async () => {
+async function once() {
   try {
     const connection = await connect();
     for (const action of wanted.do) await ACTIONS[action](connection);
@@ -225,6 +226,13 @@ const ACTIONS = {
     say("done", {});
   } catch (problem) {
     say("failed", { why: String(problem.message || problem) });
-    process.exit(1);
+  }
+}
+
+(async () => {
+  const common = wanted;
+  for (const attempt of common.attempts || [{}]) {
+    wanted = { ...common, ...attempt };
+    await once();
   }
 })();

@@ -93,6 +93,10 @@ class Client:
 
     def run(self, endpoint: str, *do: str, **facts: Any) -> dict[str, dict[str, Any]]:
         """What the client said, by its words."""
+        return {each["word"]: each for each in self.lines(endpoint, *do, **facts)}
+
+    def lines(self, endpoint: str, *do: str, **facts: Any) -> list[dict[str, Any]]:
+        """What the client said, line by line."""
         done = subprocess.run(
             self.command(endpoint, *do, **facts),
             capture_output=True,
@@ -103,4 +107,4 @@ class Client:
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         said = [json.loads(line) for line in lines]
         assert said, done.stdout + done.stderr
-        return {each["word"]: each for each in said}
+        return said

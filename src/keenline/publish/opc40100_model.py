@@ -50,7 +50,8 @@ _EVENTS = {
 }
 _ID_BASE = "BinaryIdBaseDataType"
 _ID_TYPES = ("ConfigurationIdDataType", "RecipeIdExternalDataType", "RecipeIdInternalDataType")
-# Of fields whose type asyncua does not find by itself (a subtype of a built-in type).
+# Of fields whose type asyncua does not find by itself. A field of a wrong type is worse than none:
+# it ends the subscription of the client that asked for it.
 _FIELD_TYPES = {
     "CreationTime": ua.VariantType.DateTime,
     "IsPartial": ua.VariantType.Boolean,
@@ -62,6 +63,9 @@ _FIELD_TYPES = {
     "InternalId": ua.VariantType.ExtensionObject,
     "ExternalConfigurationId": ua.VariantType.ExtensionObject,
     "InternalConfigurationId": ua.VariantType.ExtensionObject,
+    "Transition/Id": ua.VariantType.NodeId,
+    "FromState/Id": ua.VariantType.NodeId,
+    "ToState/Id": ua.VariantType.NodeId,
 }
 _SEVERITY = {"Error": 700, "ErrorResolved": 300, "ResultReady": 200}
 _ORDINARY = 100
