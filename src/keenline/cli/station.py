@@ -123,7 +123,7 @@ def _describe(config: StationConfig, terminal: Terminal) -> None:
     cameras = ", ".join(f"{camera.name} ({camera.kind})" for camera in config.cameras)
     terminal.fact("cameras", cameras)
     terminal.fact("PLC", config.plc.kind if config.plc is not None else "none")
-    terminal.fact("triggered by", config.trigger.source)
+    terminal.fact("trigger", config.trigger.source)
     terminal.fact("records", config.store.database)
     served = [name for name in ("mqtt", "opcua", "metrics") if getattr(config, name) is not None]
     terminal.fact("published", ", ".join(served) or "nowhere")

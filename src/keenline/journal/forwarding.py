@@ -76,7 +76,8 @@ class Forwarder:
     def stop(self, timeout_s: float = 5.0) -> None:
         """End once the current batch is through, or after `timeout_s`; the rest comes later."""
         self._stopping.set()
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
         self.sink.close()
 
     def drain(self, timeout_s: float) -> bool:

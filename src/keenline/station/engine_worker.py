@@ -61,7 +61,10 @@ def bundle_inspector(opening: Opening) -> tuple[Inspect, str]:
 
 def main(arguments: list[str]) -> None:
     """Serve until the station closes its end of the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the station, which then ends us
+    # Ctrl-C and the end of a service reach the whole group; the station needs us until its parts
+    # in work have their verdicts, and then closes the pipe.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     questions, answers, memory, count, factory = arguments
     with (
         os.fdopen(int(questions), "rb") as asked,
