@@ -84,6 +84,11 @@ class Station:
         """Deadlines are kept: what a watchdog should be told."""
         return time.monotonic() - self._looked < _ALIVE_S
 
+    @property
+    def line_is_in_step(self) -> bool:
+        """The next frame of every camera can be believed."""
+        return all(camera.matcher.is_in_step for camera in self.opened.cameras.values())
+
     def start(self) -> None:
         """Open everything, settle what the last run left unsettled, and begin to inspect.
 
