@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -261,7 +262,7 @@ class EthernetIpPlc:
         if len(raw) < first or struct.unpack_from("<H", raw)[0] != len(services):
             raise ConnectionError(answer.error or "the answer does not belong to the request")
         ends = [*struct.unpack_from(f"<{len(services)}H", raw, 2), len(raw)]
-        return [_service_reply(raw[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+        return [_service_reply(raw[a:b]) for a, b in pairwise(ends)]
 
     def _packed(self, name: str, value: SignalValue, at: Address) -> bytes:
         where, kind = f"{self.name}: {at}", self._types[at.text]
@@ -368,5 +369,3 @@ def _service_reply(raw: bytes) -> tuple[int, bytes]:
     if len(raw) < 4:
         raise ConnectionError("the answer is shorter than it says")
     return raw[2], raw[4 + 2 * raw[3] :]
-
-

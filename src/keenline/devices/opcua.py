@@ -43,6 +43,8 @@ _FORMS = {
     "String": Form("text"),
 }
 """OPC UA built-in types (OPC 10000-6, 5.1.2) that a signal can use."""
+_SESSION_MS = 60_000
+"""After which the server forgets a station that has vanished; servers have few sessions to give."""
 _CAN_WRITE = 1 << 1
 """CurrentWrite in UserAccessLevel (OPC 10000-3, 8.57)."""
 _NOT_THERE = {
@@ -104,13 +106,13 @@ class OpcUaPlc:
     def connect(self) -> None:
         self.close()
         try:
-            import asyncua
+            from asyncua.client.client import Client
         except ModuleNotFoundError as error:
             raise no_extra("an OPC UA server") from error
         self._check_files()
         self._loop = asyncio.new_event_loop()
         try:
-            client = asyncua.Client(
+            client = Client(
                 self._settings.url,
                 timeout=self._settings.connect_timeout_ms / 1e3,
                 # A read every few milliseconds tells sooner than the client's own watch.
@@ -173,6 +175,7 @@ class OpcUaPlc:
         settings = self._settings
         client.application_uri = settings.application_uri
         client.name = client.description = "Keenline station"
+        client.session_timeout = _SESSION_MS
         if settings.user is not None and settings.password is not None:
             client.set_user(settings.user)
             client.set_password(self._password())
@@ -192,9 +195,14 @@ class OpcUaPlc:
 
     async def _nodes(self, table: dict[str, str], *, is_output: bool) -> list[_Node]:
         from asyncua import ua
+        from asyncua.ua.attribute_ids import AttributeIds
 
         ids = {name: ua.NodeId.from_string(text) for name, text in table.items()}
-        wanted = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.UserAccessLevel)
+        wanted = (
+            AttributeIds.DataType,
+            AttributeIds.ValueRank,
+            AttributeIds.UserAccessLevel,
+        )
         answers = await self._attributes([(node, at) for node in ids.values() for at in wanted])
         nodes = []
         for place, (name, node_id) in enumerate(ids.items()):
@@ -228,12 +236,11 @@ class OpcUaPlc:
         return answers
 
     async def _read(self, nodes: list[_Node]) -> list[SignalValue]:
-        from asyncua import ua
+        from asyncua.ua.attribute_ids import AttributeIds
 
-        value = ua.AttributeIds.Value
         if not nodes:
             return []
-        answers = await self._attributes([(node.node_id, value) for node in nodes])
+        answers = await self._attributes([(node.node_id, AttributeIds.Value) for node in nodes])
         values = []
         for node, answer in zip(nodes, answers, strict=True):
             self._require_good(node.signal, node.text, answer)
@@ -247,6 +254,7 @@ class OpcUaPlc:
 
     async def _write(self, nodes: list[_Node], content: list[SignalValue]) -> None:
         from asyncua import ua
+        from asyncua.ua.attribute_ids import AttributeIds
 
         parameters = ua.WriteParameters()
         for node, value in zip(nodes, content, strict=True):
@@ -254,7 +262,7 @@ class OpcUaPlc:
             # Neither status nor time: many PLCs refuse a write that brings its own.
             data = ua.DataValue(ua.Variant(_as_type(value, node.type_name), kind), StatusCode=None)
             parameters.NodesToWrite.append(
-                ua.WriteValue(NodeId=node.node_id, AttributeId=ua.AttributeIds.Value, Value=data)
+                ua.WriteValue(NodeId=node.node_id, AttributeId=AttributeIds.Value, Value=data)
             )
         codes = await self._client.uaclient.write(parameters)
         for node, code in zip(nodes, codes, strict=True):
