@@ -19,7 +19,8 @@ from tests.publish.vision_station import RECIPE, STATION, BenchStation, result_o
 from keenline.credentials import Credential
 from keenline.errors import Code, PublishError, StoreError
 from keenline.journal.entries import Accepted
-from keenline.publish.opc40100 import Opc40100Server, Opc40100Settings, OpcUaUser
+from keenline.publish.opc40100 import Opc40100Server, Opc40100Settings
+from keenline.publish.opc40100_settings import OpcUaUser
 from keenline.types import LineEvent, Result, Verdict
 
 KEPT = 20
@@ -192,6 +193,24 @@ def test_commands_lead_through_the_states_and_each_transition_is_told(bench: Ben
     time.sleep(0.3)
     bench.do(story)
     assert bench.station.calls[-8:-6] == ["automatic", f"prepare {RECIPE}"]
+
+
+def test_a_prepared_recipe_and_readiness_are_announced(bench: Bench):
+    async def story(peer: Peer) -> None:
+        await peer.listen(1022, 1023)
+        await peer.call(
+            RECIPES,
+            "PrepareRecipe",
+            TYPES.RecipeIdExternalDataType(Id=""),
+            TYPES.RecipeIdInternalDataType(Id=RECIPE),
+        )
+        ready, prepared = await peer.until(2)
+        assert "Ready" in ready.Message.Text
+        assert prepared.InternalId.Id == RECIPE
+
+    bench.station.be("Initialized")
+    time.sleep(0.3)
+    bench.do(story)
 
 
 def test_the_state_that_is_shown_points_at_its_object(bench: Bench):

@@ -17,8 +17,9 @@ from tests.publish.vision_client import Client, free_port
 from tests.publish.vision_station import BenchStation
 
 from keenline.credentials import Credential
-from keenline.publish.opc40100 import Opc40100Server, Opc40100Settings, OpcUaUser
+from keenline.publish.opc40100 import Opc40100Server, Opc40100Settings
 from keenline.publish.opc40100_access import Users
+from keenline.publish.opc40100_settings import OpcUaUser
 
 Refusal = ua.uaerrors.UaStatusCodeError
 PASSWORD = "correct horse"

@@ -11,7 +11,8 @@ from tests.publish.vision_client import Client, free_port
 from tests.publish.vision_station import BUNDLE, RECIPE, STATION, BenchStation
 
 from keenline.credentials import Credential
-from keenline.publish.opc40100 import Opc40100Server, Opc40100Settings, OpcUaUser
+from keenline.publish.opc40100 import Opc40100Server, Opc40100Settings
+from keenline.publish.opc40100_settings import OpcUaUser
 
 LINE = {"user": "line", "password": "correct horse"}
 VIEWER = {"user": "viewer", "password": "battery staple"}

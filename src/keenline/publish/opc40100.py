@@ -10,19 +10,15 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import importlib.util
-import ipaddress
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
-
-from keenline.credentials import Credential
 from keenline.errors import Code, EnvironmentMissing, KeenlineError, PublishError
 from keenline.journal.entries import Accepted, Entry
 from keenline.publish.opc40100_control import VisionControl
 from keenline.publish.opc40100_results import Jobs, RecentResults
-from keenline.strict_toml import StrictTable, content_fault
+from keenline.publish.opc40100_settings import VisionServerSettings
 from keenline.types import Result
 
 if TYPE_CHECKING:
@@ -32,55 +28,8 @@ _START_S, _STOP_S = 60.0, 15.0
 _LOOK_S = 0.1
 
 
-class OpcUaUser(StrictTable):
-    """`[[opcua.users]]`: someone who may log in."""
-
-    name: str = Field(min_length=1, max_length=64)
-    password: Credential
-    commands: bool = False
-    """May start, stop, halt and change the recipe; without it only look."""
-
-
-class Opc40100Settings(StrictTable):
+class Opc40100Settings(VisionServerSettings):
     """`[opcua]`: the OPC 40100-1 server of a station."""
-
-    kind: Literal["opc40100"] = "opc40100"
-    host: str = Field(default="127.0.0.1", min_length=1)
-    """The address to listen at; `0.0.0.0` for every network of the machine."""
-    port: int = Field(default=4840, ge=1, le=65535)
-    name: str = Field(default="Keenline", min_length=1, max_length=64, pattern=r"^[\w .-]+$")
-    """Of the vision system, as clients see it."""
-    security: tuple[Literal["sign-and-encrypt", "sign", "none"], ...] = Field(
-        default=("sign-and-encrypt",), min_length=1
-    )
-    """Basic256Sha256, signed and encrypted or only signed; `none` only on loopback."""
-    users: tuple[OpcUaUser, ...] = ()
-    anonymous: bool = False
-    """Clients without a name may look."""
-    folder: str = Field(default="opcua", min_length=1)
-    """Where the server's own certificate and the list of trusted clients are."""
-    certificate: str | None = Field(default=None, min_length=1)
-    """A certificate of yours, DER or PEM; without it the server makes its own."""
-    private_key: str | None = Field(default=None, min_length=1)
-    """Its key, PEM without a password, permissions 600."""
-    keep_results: int = Field(default=500, ge=1, le=100_000)
-    """Results in the list of recent ones; older ones are looked up in the store."""
-    max_connections: int = Field(default=20, ge=1, le=500)
-    timeout_s: float = Field(default=10.0, ge=0.1, le=120)
-    """After which a delivery counts as failed."""
-
-    @model_validator(mode="after")
-    def _sound(self) -> Opc40100Settings:
-        if "none" in self.security and not _is_loopback(self.host):
-            raise content_fault("allowed: `none` only with host 127.0.0.1", "security")
-        if not self.users and not self.anonymous:
-            raise content_fault("allowed: at least one user, or anonymous = true", "users")
-        names = [user.name for user in self.users]
-        if len(set(names)) != len(names):
-            raise content_fault("allowed: each name once", "users")
-        if (self.certificate is None) != (self.private_key is None):
-            raise content_fault("allowed: certificate and private_key together", "certificate")
-        return self
 
     def build(
         self, control: VisionControl, lookup: Callable[[str], Result | None] | None = None
@@ -113,8 +62,7 @@ class Opc40100Server:
     @property
     def endpoint(self) -> str:
         """The address that clients connect to."""
-        host = self._settings.host
-        return f"opc.tcp://{f'[{host}]' if ':' in host else host}:{self._settings.port}/keenline"
+        return self._settings.endpoint
 
     @property
     def refused(self) -> int:
@@ -196,7 +144,7 @@ class Opc40100Server:
         from keenline.publish.opc40100_service import VisionService
 
         service = VisionService(
-            self._settings, self.endpoint, self._control, self._recent, self._jobs, self._lookup
+            self._settings, self._control, self._recent, self._jobs, self._lookup
         )
         async with service:
             self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
@@ -228,13 +176,6 @@ class Opc40100Server:
             got=found,
             next="free the port or choose another; results are announced once the server is up",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _finds_nothing(_result_id: str) -> None:

@@ -20,7 +20,6 @@ from asyncua.ua.uaerrors import UaError
 from keenline import __version__
 from keenline.errors import Code, PublishError
 from keenline.publish import opc40100_structures as structures
-from keenline.publish.opc40100 import Opc40100Settings
 from keenline.publish.opc40100_access import GuardedServer, Users
 from keenline.publish.opc40100_calls import guarded
 from keenline.publish.opc40100_certificates import Identity, TrustList, identity_in
@@ -29,6 +28,7 @@ from keenline.publish.opc40100_control import VisionControl
 from keenline.publish.opc40100_model import VisionModel
 from keenline.publish.opc40100_queries import VisionQueries
 from keenline.publish.opc40100_results import Jobs, RecentResults, as_vision_result
+from keenline.publish.opc40100_settings import VisionServerSettings
 from keenline.types import Result, Trigger
 
 _POLICIES = {
@@ -39,6 +39,8 @@ _POLICIES = {
 # Nothing that a client sends us is large: the largest call has a dozen short texts.
 _LARGEST_MESSAGE, _CHUNK = 1 << 20, 65535
 _LONGEST_SESSION_MS = 600_000
+# A client that listens but does not fetch costs at most this many events, some 5 kB each.
+_LONGEST_QUEUE, _SUBSCRIPTIONS_EACH = 1000, 5
 _FORBIDDEN = frozenset(
     ua.NodeId(ua.Int32(number))
     for number in (
@@ -53,8 +55,7 @@ class VisionService:
 
     def __init__(
         self,
-        settings: Opc40100Settings,
-        endpoint: str,
+        settings: VisionServerSettings,
         control: VisionControl,
         recent: RecentResults,
         jobs: Jobs,
@@ -76,8 +77,11 @@ class VisionService:
         )
         self._guard.max_connections = settings.max_connections
         self._guard.max_session_timeout_ms = _LONGEST_SESSION_MS
+        self._guard.max_subscriptions = _SUBSCRIPTIONS_EACH * settings.max_connections
+        self._guard.max_monitored_item_queue_size = _LONGEST_QUEUE
+        self._guard.max_unacked_messages_per_subscription = _LONGEST_QUEUE
         self._server = Server(iserver=self._guard)
-        self._server.set_endpoint(endpoint)
+        self._server.set_endpoint(settings.endpoint)
         self._server.set_server_name(settings.name)
         self._server.set_security_policy(
             [_POLICIES[word] for word in settings.security], permission_ruleset=_ReadAndCall()
@@ -163,7 +167,7 @@ class _ReadAndCall(SimpleRoleRuleset):
         }
 
 
-def _identity(settings: Opc40100Settings, folder: Path) -> Identity:
+def _identity(settings: VisionServerSettings, folder: Path) -> Identity:
     if settings.certificate is not None and settings.private_key is not None:
         return Identity(Path(settings.certificate), Path(settings.private_key))
     return identity_in(folder, settings.name, settings.host)
