@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import exc
 
 from keenline.errors import Code, StoreError
@@ -49,12 +50,13 @@ def translated(where: str) -> Iterator[None]:
         yield
     except exc.DBAPIError as error:
         raise _of_driver(error, where) from error
-    except (exc.StatementError, OverflowError, UnicodeEncodeError, ValueError) as error:
-        # Raised before the driver was asked: a number beyond 64 bits, text that is no Unicode.
-        raise entry_refused(
-            str(error.orig or error) if isinstance(error, exc.StatementError) else str(error), where
-        ) from error
-    except exc.SQLAlchemyError as error:
+    except exc.StatementError as error:
+        # Raised before the driver was asked: a value that its column cannot hold.
+        raise entry_refused(str(error.orig or error), where) from error
+    except (OverflowError, UnicodeEncodeError, PydanticSerializationError) as error:
+        # Raised by a driver as it is: a number beyond 64 bits, text that is no Unicode.
+        raise entry_refused(str(error), where) from error
+    except exc.TimeoutError as error:  # no connection became free
         raise store_error(Code.STORE_REFUSED, str(error), where, _NEXT[TROUBLE]) from error
 
 

@@ -103,11 +103,11 @@ class ImageKeeper:
         """Write what waits and end; whether all was written in time. The rest is lost, and said."""
         with self._changed:
             self._end = time.monotonic() + timeout_s
+            before = self._lost
             self._changed.notify_all()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout_s + 2 * _RETRY_S)
-        before = self._lost
         while self._queue:
             self._lose(*self._queue.popleft(), "the station was stopped before it was written")
         self._place.close()
@@ -146,7 +146,9 @@ class ImageKeeper:
         """Note the trouble and wait a little; False when the end has come."""
         with self._changed:
             self._trouble = trouble
-            self._changed.wait_for(self._is_over, _RETRY_S)
+            end = time.monotonic() + _RETRY_S
+            while (now := time.monotonic()) < min(end, self._end or end):
+                self._changed.wait(min(end, self._end or end) - now)
             return not self._is_over()
 
     def _is_over(self) -> bool:

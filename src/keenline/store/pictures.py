@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import TiffImagePlugin, UnidentifiedImageError
 
+from keenline.data.image_file import quiet
 from keenline.store.settings import ImageFormat
 from keenline.types import Image
 
@@ -35,7 +36,7 @@ def encode(image: Image, kind: ImageFormat) -> bytes:
 def decode(data: bytes) -> Image:
     """The image of a file written by `encode`; raises ValueError when it is damaged."""
     try:
-        with PillowImage.open(io.BytesIO(data), formats=("PNG", "TIFF")) as picture:
+        with quiet(), PillowImage.open(io.BytesIO(data), formats=("PNG", "TIFF")) as picture:
             return np.asarray(picture.convert("RGB"), np.uint8)
     except (UnidentifiedImageError, OSError, SyntaxError, struct.error, zlib.error) as error:
         raise ValueError(f"not an image of ours: {error}") from error

@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from keenline.errors import RecordError
 from keenline.store.database import Database
 from keenline.store.images import ImagePlace
+from keenline.store.migrating import upgrade
 from keenline.store.rows import DELETED, DELETING, IMAGE_LOST, IMAGES_DELETED, KEPT
 from keenline.store.schema import holds, images
 from keenline.store.settings import RetentionSettings
@@ -51,6 +52,7 @@ class Retention:
         self._database, self._place, self._settings = database, place, settings
         self._station = station
         self._ours = images.c.station == station
+        self._is_ready = False
         self._last = Swept()
         self._trouble: RecordError | None = None
         self._stopping = threading.Event()
@@ -78,6 +80,9 @@ class Retention:
     def sweep(self, now: datetime | None = None) -> Swept:
         """Delete what may go; raises StoreError when the database or the place is away."""
         now = now or datetime.now(UTC)
+        if not self._is_ready:
+            upgrade(self._database)
+            self._is_ready = True
         self._finish()
         swept = Swept(missing=self._miss(now))
         settings = self._settings

@@ -106,8 +106,12 @@ class S3Bucket:
         with self._lock:
             self._spooled.pop(sha256, None)
         self._spool.delete(sha256)
-        with self._translated():
-            self._bucket.delete(self._key(sha256))
+        try:
+            with self._translated():
+                self._bucket.delete(self._key(sha256))
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
 
     def has_room(self) -> bool:
         return self.waiting[1] < self._limit and self._spool.has_room()
@@ -199,8 +203,8 @@ class S3Bucket:
         except BaseError as error:
             means = MEANING.get(type(error).__name__, "answers in a way that is not known")
             raise unreachable(self.name, ValueError(means)) from error
-        except OSError as error:  # obstore raises FileNotFoundError for an image that is not there
-            raise unreachable(self.name, error) from error
+        except FileNotFoundError as error:  # obstore's NotFoundError arrives as this
+            raise unreachable(self.name, ValueError(MEANING["NotFoundError"])) from error
 
 
 class _Bucket:
