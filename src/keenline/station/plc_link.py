@@ -152,6 +152,7 @@ class PlcLink:
         self._take_rulings()
         if self._register is not None and "encoder" in inputs:
             self._advance(int(inputs["encoder"]))
+            self._take_rulings()  # of those that were at the gate too early
         self._write(now)
 
     def _accept(self, request: Request) -> None:
@@ -195,10 +196,12 @@ class PlcLink:
                 self._listener.too_late(part.number, "The part was at the gate before its verdict")
 
     def _miss(self, ruling: Ruling) -> None:
-        """The part has passed the gate, where the PLC rejects what it has no PASS for."""
-        self._timed.pop(ruling.trigger.number, None)
-        if ruling.verdict is not Verdict.INVALID:
-            self._tally.count("actuated_late")
+        """The part is past the gate, where the PLC rejects what it has no PASS for."""
+        if ruling.verdict is Verdict.INVALID:
+            self._handshake.ruled(ruling)
+            return
+        del self._timed[ruling.trigger.number]
+        self._tally.count("actuated_late")
 
     def _write(self, now: float) -> None:
         wanted = dict(self._handshake.shown(now))
