@@ -17,16 +17,19 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from asyncua import ua
-from asyncua.common.utils import ServiceError
-from asyncua.crypto import uacrypto
-from asyncua.crypto.permission_rules import User, UserRole
-from asyncua.server.internal_server import InternalServer
-from asyncua.server.internal_session import InternalSession
-from asyncua.ua.status_codes import StatusCodes
-from asyncua.ua.uaerrors import UaError
 from cryptography.hazmat.primitives import serialization
 
+from keenline.publish.opc40100_asyncua import (
+    InternalServer,
+    InternalSession,
+    ServiceError,
+    StatusCodes,
+    UaError,
+    User,
+    UserRole,
+    ua,
+    uacrypto,
+)
 from keenline.publish.opc40100_certificates import TrustList
 
 _may_command: ContextVar[bool] = ContextVar("may_command", default=False)

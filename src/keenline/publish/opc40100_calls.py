@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asyncua import ua
-from asyncua.ua.status_codes import StatusCodes
+from keenline.publish.opc40100_asyncua import StatusCodes, ua
 
 Answer = Callable[..., Awaitable[list[ua.Variant]]]
 """Takes the values of the inputs, in their order; returns all outputs or raises `Refused`."""

@@ -11,13 +11,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from asyncua import ua
-from asyncua.common.node import Node
-from asyncua.ua.status_codes import StatusCodes
-
 from keenline.errors import KeenlineError
 from keenline.publish import opc40100_structures as structures
 from keenline.publish.opc40100_access import may_command
+from keenline.publish.opc40100_asyncua import Node, StatusCodes, ua
 from keenline.publish.opc40100_calls import Answer, Refused, error_output, id_text
 from keenline.publish.opc40100_control import JobRequest, VisionControl
 from keenline.publish.opc40100_model import VisionModel

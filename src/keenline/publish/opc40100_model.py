@@ -12,15 +12,16 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
-from asyncua import ua
-from asyncua.common.copy_node_util import copy_node
-from asyncua.common.events import get_event_obj_from_type_node
-from asyncua.common.instantiate_util import instantiate
-from asyncua.common.node import Node
-from asyncua.server.server import Server
-from asyncua.ua.object_ids import ObjectIds
-from asyncua.ua.status_codes import StatusCodes
-
+from keenline.publish.opc40100_asyncua import (
+    Node,
+    ObjectIds,
+    Server,
+    StatusCodes,
+    copy_node,
+    get_event_obj_from_type_node,
+    instantiate,
+    ua,
+)
 from keenline.publish.opc40100_states import (
     AUTOMATIC,
     ERROR,

@@ -10,12 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from asyncua import ua
-from asyncua.common.node import Node
-from asyncua.ua.status_codes import StatusCodes
-
 from keenline.errors import KeenlineError
 from keenline.publish import opc40100_structures as structures
+from keenline.publish.opc40100_asyncua import Node, StatusCodes, ua
 from keenline.publish.opc40100_calls import Answer, Refused, count, error_output, id_text
 from keenline.publish.opc40100_control import VisionControl
 from keenline.publish.opc40100_model import VisionModel

@@ -10,17 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from asyncua import ua
-from asyncua.common.connection import TransportLimits
-from asyncua.crypto.permission_rules import USER_TYPES, SimpleRoleRuleset, UserRole
-from asyncua.server.server import Server
-from asyncua.ua.object_ids import ObjectIds
-from asyncua.ua.uaerrors import UaError
-
 from keenline import __version__
 from keenline.errors import Code, PublishError
 from keenline.publish import opc40100_structures as structures
 from keenline.publish.opc40100_access import GuardedServer, Users
+from keenline.publish.opc40100_asyncua import (
+    USER_TYPES,
+    ObjectIds,
+    Server,
+    SimpleRoleRuleset,
+    TransportLimits,
+    UaError,
+    UserRole,
+    ua,
+)
 from keenline.publish.opc40100_calls import guarded
 from keenline.publish.opc40100_certificates import Identity, TrustList, identity_in
 from keenline.publish.opc40100_commands import VisionCommands

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asyncua import ua
-
+from keenline.publish.opc40100_asyncua import ua
 from keenline.publish.opc40100_control import KnownConfiguration, KnownRecipe
 from keenline.publish.opc40100_results import VisionResult
 
