@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keenline.store.database import Database
-from keenline.store.images import ImageFolder, ImagePlace
+from keenline.store.images import ImageFolder, ImagePlace, read_image
 from keenline.store.keeper import ImageKeeper, OnLost
 from keenline.store.policy import KeepPolicy
 from keenline.store.results import ResultSink
 from keenline.store.retention import Retention
 from keenline.store.s3 import S3Bucket
 from keenline.store.settings import SQLITE, DiskImages, ImageSettings, StoreSettings
+from keenline.types import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,26 @@ class Store:
     """To be started, and closed before the forwarder stops, whose journal it may still need."""
     retention: Retention
     """To be started and stopped."""
+    database: Database
+    """For questions."""
+    place: ImagePlace
+
+    def read_image(self, sha256: str) -> Image:
+        """A kept image, (height, width, 3), uint8, checked against its hash; raises StoreError."""
+        return read_image(self.place, sha256)
+
+    def close(self) -> None:
+        """Let the database go, once all else has ended."""
+        self.database.close()
 
 
 def open_store(settings: StoreSettings, *, station: str, folder: Path, on_lost: OnLost) -> Store:
     """The store of `station`; relative paths begin at `folder`.
 
+    `on_lost`: called with the SHA-256 of an image that was taken over and is lost, and why.
     Raises EnvironmentMissing when an extra is not installed.
     """
+    database = open_database(settings, folder)
     place = image_place(settings.images, folder)
     keeper = ImageKeeper(
         place,
@@ -41,8 +55,8 @@ def open_store(settings: StoreSettings, *, station: str, folder: Path, on_lost: 
         on_lost=on_lost,
         writers=settings.images.writers,
     )
-    retention = Retention(open_database(settings, folder), place, settings.retention, station)
-    return Store(ResultSink(open_database(settings, folder)), keeper, retention)
+    retention = Retention(database, place, settings.retention, station)
+    return Store(ResultSink(database), keeper, retention, database, place)
 
 
 def open_database(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from keenline.credentials import Credential
 from keenline.strict_toml import StrictTable, content_fault
+from keenline.value_words import Words
 
 SQLITE, POSTGRES = "sqlite", "postgresql+psycopg"
 """The two kinds of database, as a URL names them."""
@@ -102,6 +103,13 @@ class RetentionSettings(StrictTable):
         return self
 
 
+def _kind_of_images(table: object) -> object:
+    """`disk` where a table does not say."""
+    if isinstance(table, dict):
+        return table.get("kind", "disk")
+    return getattr(table, "kind", None)
+
+
 class StoreSettings(StrictTable):
     """`[store]`: where results, events and images are kept."""
 
@@ -113,7 +121,11 @@ class StoreSettings(StrictTable):
     timeout_ms: float = Field(default=5000.0, ge=100, le=60_000)
     """After which the database counts as locked or gone; what it missed comes later."""
     keep: KeepSettings = KeepSettings()
-    images: Annotated[ImageSettings, Field(discriminator="kind")] = DiskImages()
+    images: Annotated[
+        Annotated[DiskImages, Tag("disk")] | Annotated[S3Images, Tag("s3")],
+        Discriminator(_kind_of_images),
+        Words('a table with kind = "disk" or kind = "s3"'),
+    ] = DiskImages()
     retention: RetentionSettings = RetentionSettings()
 
     @field_validator("database")
