@@ -18,7 +18,7 @@ TAGS = {
     "trigger": ("Trigger", "BOOL"),
     "part_id": ("Part.Id", "STRING"),
     "encoder": ("Encoder", "DINT"),
-    "acknowledge": ("Acknowledge", "INT"),
+    "acknowledge": ("Acknowledge", "UINT"),
     "count": ("Count", "UINT"),
     "heartbeat_in": ("PlcBeat", "INT"),
     "ready": ("Ready", "BOOL"),
@@ -48,10 +48,18 @@ class Program:
         self.lock = threading.Lock()
 
     def put(self, values: dict[str, Any]) -> None:
-        self._do([f"{name_of(name)}=({TAGS[name][1]}){_words(v)}" for name, v in values.items()])
+        operations = []
+        for name, value in values.items():
+            is_text = isinstance(value, str)
+            words = f"{name_of(name)}=({TAGS[name][1]}){'x' if is_text else int(value)}"
+            (operation,) = client.parse_operations([words])
+            if is_text:  # as it is: the words of the client know no escapes
+                operation["data"] = [value]
+            operations.append(operation)
+        self._do(operations)
 
     def take(self, names: list[str]) -> dict[str, Any]:
-        found = self._do([name_of(name) for name in names])
+        found = self._do(list(client.parse_operations([name_of(name) for name in names])))
         return {
             name: bool(value) if TAGS[name][1] == "BOOL" else value
             for name, value in zip(names, found, strict=True)
@@ -64,20 +72,13 @@ class Program:
             self.put({"encoder": count, "part_id": f"P{count:08d}"})
             self.put({"count": count})
 
-    def _do(self, operations: list[str]) -> list[Any]:
+    def _do(self, operations: list[Any]) -> list[Any]:
         values: list[Any] = []
         with self.lock, self.connection:
-            parsed = list(client.parse_operations(operations))
-            for *_, status, value in self.connection.synchronous(operations=parsed):
+            for *_, status, value in self.connection.synchronous(operations=operations):
                 assert status == 0, (operations, status)
                 values.append(value[0] if isinstance(value, list) else value)
         return values
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, str):
-        return json.dumps(value)
-    return str(int(value))
 
 
 def main() -> None:

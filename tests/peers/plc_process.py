@@ -66,10 +66,16 @@ class PlcProcess:
 
     def freeze(self) -> None:
         """It stops to answer, but its connections stay: half-open."""
+        assert self._process is not None
         self._signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # it may still answer until it has stopped
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
 
     def kill(self) -> None:
         process, self._process = self._process, None

@@ -138,14 +138,21 @@ class OpcUaPlc:
             self._wait(self._write(nodes, content), self._settings.timeout_ms)
 
     def close(self) -> None:
+        self._end(politely=True)
+
+    def _end(self, *, politely: bool) -> None:
+        """Close session and socket; `politely`, with a word to the server, which may not come."""
         loop, self._loop = self._loop, None
         client, self._client = self._client, None
         self._inputs, self._outputs = [], {}
         if loop is None:
             return
+        seconds = self._settings.timeout_ms / 1e3
         try:
-            if client is not None:
-                loop.run_until_complete(_leave(client, self._settings.timeout_ms / 1e3))
+            if client is not None and politely:
+                loop.run_until_complete(_leave(client, seconds))
+            elif client is not None:
+                client.disconnect_socket()
             loop.run_until_complete(_end_tasks())
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
@@ -165,8 +172,8 @@ class OpcUaPlc:
         except (OSError, RuntimeError, ValueError) as error:
             # asyncua's own errors are RuntimeErrors; ValueErrors come of answers and
             # certificates that cannot be decoded.
-            self.close()
-            raise _translated(error, self.name, connecting=connecting) from error
+            self._end(politely=False)
+            raise translated(error, self.name, connecting=connecting) from error
 
     async def _open(self, client: Any) -> None:
         from asyncua import ua
@@ -197,6 +204,8 @@ class OpcUaPlc:
         from asyncua import ua
         from asyncua.ua.attribute_ids import AttributeIds
 
+        if not table:
+            return []
         ids = {name: ua.NodeId.from_string(text) for name, text in table.items()}
         wanted = (
             AttributeIds.DataType,
@@ -304,7 +313,9 @@ def _is_refusal(status: str) -> bool:
     return status.startswith(_NOT_LET_IN) or status in _NOT_LET_IN_EITHER
 
 
-def _translated(error: BaseException, name: str, *, connecting: bool) -> PlcError:
+def translated(error: BaseException, name: str, *, connecting: bool) -> PlcError:
+    """What asyncua raised, as an error of ours. Every Bad status that is not a refusal means that
+    the session is of no more use, and the next one begins from the start."""
     words = type(error).__name__ if type(error).__name__.startswith("Bad") else str(error)
     if _is_refusal(type(error).__name__):
         return refused(name, words, _NEXT)
