@@ -20,6 +20,7 @@ from keenline.cli import (
     evaluate,
     inspect,
     results,
+    simulate,
     station,
     train,
     update,
@@ -46,6 +47,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("update")(update.update)
 app.command("bench")(bench.bench)
 app.command("station")(station.station)
+app.command("simulate")(simulate.simulate)
 app.command("distill")(distill.distill)
 app.command("doctor")(doctor.doctor)
 app.command("results")(results.results)

@@ -6,19 +6,37 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from keenline.devices.basler import BaslerSettings
+from keenline.devices.ethernetip import EthernetIpSettings
 from keenline.devices.folder import FolderSettings
+from keenline.devices.genicam import GenicamSettings
 from keenline.devices.modbus import ModbusSettings
+from keenline.devices.opcua import OpcUaSettings
+from keenline.devices.plc_simulated import SimulatedPlcSettings
+from keenline.devices.rest import RestSettings
 from keenline.devices.s7 import S7Settings
 from keenline.devices.simulated import SimulatedSettings
+from keenline.devices.upload import UploadSettings
+from keenline.devices.video import VideoSettings
 
 CameraTable: TypeAlias = Annotated[
-    FolderSettings | SimulatedSettings,
+    BaslerSettings
+    | FolderSettings
+    | GenicamSettings
+    | SimulatedSettings
+    | UploadSettings
+    | VideoSettings,
     Field(discriminator="kind"),
 ]
 """`[[cameras]]`."""
 
 PlcTable: TypeAlias = Annotated[
-    ModbusSettings | S7Settings,
+    EthernetIpSettings
+    | ModbusSettings
+    | OpcUaSettings
+    | RestSettings
+    | S7Settings
+    | SimulatedPlcSettings,
     Field(discriminator="kind"),
 ]
 """`[plc]`."""

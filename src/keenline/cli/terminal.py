@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -118,6 +118,18 @@ class Terminal:
         with bars(self._err) as progress:
             yield progress
         self._err.print()
+
+    @contextmanager
+    def live(self, render: Callable[[], RenderableType]) -> Iterator[Callable[[], None]]:
+        """A view that is drawn anew at each call of what this gives; only where a person sees
+        it, and gone at the end."""
+        if not self._out.is_terminal or self.as_json:
+            yield lambda: None
+            return
+        from rich.live import Live
+
+        with Live(render(), console=self._out, auto_refresh=False, transient=True) as view:
+            yield lambda: view.update(render(), refresh=True)
 
     @contextmanager
     def waiting(self, words: str) -> Iterator[None]:

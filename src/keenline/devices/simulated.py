@@ -80,8 +80,10 @@ class Exposed:
     """One exposure, whatever became of its frame."""
 
     number: int
+    taken_ns: int
+    """`time.monotonic_ns()`, the `device_time_ns` of its frame."""
     part_id: str
-    """Of the image that was shown."""
+    """Of the part that was in front, or of the image that was shown."""
     fault: FaultKind | None
 
 
@@ -139,6 +141,7 @@ class SimulatedCamera:
         self._coming: deque[_Coming] = deque()
         self._count = self._next_shot = self._number = 0
         self._is_open = self._is_running = self._is_lost = False
+        self._in_front: tuple[str | None, str | None] = (None, None)
         self._absent_until_ns = self._next_free_ns = 0
         self._pixels: dict[int, Image] = {}
 
@@ -167,14 +170,21 @@ class SimulatedCamera:
             self._next_free_ns = time.monotonic_ns() + self._period_ns
             self._is_running = True
 
+    def place(self, part_id: str, looks_like: str) -> None:
+        """From now on part `part_id` is in front of the camera, until another one is placed; it
+        looks like the image of that name."""
+        with self._changed:
+            self._in_front = part_id, looks_like
+
     def fire(self) -> None:
-        """Show the next image. Raises CameraError CAMERA_GONE."""
-        self._expose(None)
+        """Show the part that was placed, or the next image where none ever was. Raises CameraError
+        CAMERA_GONE."""
+        self._expose(*self._in_front)
 
     def pulse(self, part_id: str = "") -> None:
         """A part is in front of the camera: its line fires. Shows the image of `part_id` if there
         is one, else the next. Raises CameraError CAMERA_GONE."""
-        self._expose(part_id)
+        self._expose(part_id, part_id)
 
     def inject(self, kind: FaultKind, ms: float = 0.0) -> None:
         """The next exposure has this fault; several calls, the next ones each."""
@@ -219,24 +229,24 @@ class SimulatedCamera:
                     raise self._error(Code.CAMERA_TIMEOUT, "No frame came in time")
                 self._changed.wait((self._next_event_ns(end_ns) - now_ns) / 1e9)
 
-    def _expose(self, part_id: str | None) -> None:
+    def _expose(self, part_id: str | None, looks_like: str | None) -> None:
         with self._changed:
             self._check_here()
             if not self._is_running:
                 raise self._error(Code.CAMERA_GONE, "The simulated camera is not started")
-            self._take(time.monotonic_ns(), part_id)
+            self._take(time.monotonic_ns(), part_id, looks_like)
             self._check_here()
             self._changed.notify_all()
 
-    def _take(self, now_ns: int, part_id: str | None) -> None:
+    def _take(self, now_ns: int, part_id: str | None, looks_like: str | None) -> None:
         self._count += 1
         self._number += 1
-        place = self._by_part.get(part_id or "", self._next_shot % len(self._shots))
+        place = self._by_part.get(looks_like or "", self._next_shot % len(self._shots))
         self._next_shot = place + 1
         shot = self._shots[place]
         fault, fault_ms = self._fault()
         if self.on_exposed:
-            self.on_exposed(Exposed(self._number, part_id or shot.part_id, fault))
+            self.on_exposed(Exposed(self._number, now_ns, part_id or shot.part_id, fault))
         if fault is FaultKind.GONE:
             self._absent_until_ns = now_ns + int(fault_ms * 1e6)
             self._is_lost, self._is_running = True, False
@@ -267,7 +277,7 @@ class SimulatedCamera:
         if self._trigger != "free":
             return
         while self._is_running and self._next_free_ns <= now_ns:
-            self._take(self._next_free_ns, None)
+            self._take(self._next_free_ns, None, None)
             self._next_free_ns += self._period_ns
         self._check_here()
 
