@@ -74,14 +74,18 @@ def fails(code: Code, within_s: float) -> Iterator[None]:
 class PlcContract:
     """Inherit it, and define a fixture `rig` in the file."""
 
-    @pytest.fixture
-    def plc(self, rig: PlcRig) -> Iterator[Plc]:
-        plc = rig.plc()
-        plc.connect()
-        yield plc
+    @pytest.fixture(autouse=True)
+    def _closed_in_the_end(self, rig: PlcRig) -> Iterator[None]:
+        yield
         for made in rig.made:
             made.close()
         rig.made.clear()
+
+    @pytest.fixture
+    def plc(self, rig: PlcRig) -> Plc:
+        plc = rig.plc()
+        plc.connect()
+        return plc
 
     @pytest.fixture
     def fragile(self, rig: PlcRig, plc: Plc) -> Iterator[Plc]:
@@ -181,7 +185,7 @@ class PlcContract:
         plc.write({"passed": True})
         assert rig.peer.get("passed") is True
 
-    def test_an_output_without_an_address_is_left_out(self, rig, plc):
+    def test_an_output_without_an_address_is_left_out(self, rig):
         few = {name: rig.outputs[name] for name in ("ready", "result_valid", "passed")}
         rig.peer.set(fault_code=7, fault=False)
         small = rig.plc(outputs=few)
@@ -191,7 +195,7 @@ class PlcContract:
         small.write({"fault_code": 99})
         small.write({})
 
-    def test_inputs_without_an_address_are_not_there(self, rig, plc):
+    def test_inputs_without_an_address_are_not_there(self, rig):
         none = rig.plc(inputs={})
         none.connect()
         assert none.read() == {}
@@ -201,7 +205,7 @@ class PlcContract:
 
     # One moment
 
-    def test_a_trigger_never_comes_with_the_part_before(self, rig, plc):
+    def test_a_trigger_never_comes_with_the_part_before(self, rig):
         """The program writes encoder and part id, and then the count."""
         counting = rig.plc(inputs=rig.inputs | {"trigger": rig.count})
         counting.connect()
@@ -230,7 +234,7 @@ class PlcContract:
     # What goes wrong
 
     @pytest.mark.parametrize("side", ["inputs", "outputs"])
-    def test_an_address_the_plc_does_not_have_is_found_when_connecting(self, rig, plc, side):
+    def test_an_address_the_plc_does_not_have_is_found_when_connecting(self, rig, side):
         name = {"inputs": "trigger", "outputs": "passed"}[side]
         lost = rig.plc(**{side: getattr(rig, side) | {name: rig.unknown}})
         with fails(Code.PLC_SIGNAL, rig.connect_s):
@@ -238,11 +242,11 @@ class PlcContract:
         with fails(Code.PLC_GONE, 0):
             lost.read()
 
-    def test_nobody_listens(self, rig, plc):
+    def test_nobody_listens(self, rig):
         with fails(Code.PLC_UNREACHABLE, rig.connect_s):
             rig.plc(port=free_port()).connect()
 
-    def test_a_plc_that_is_not_connected_is_gone(self, rig, plc):
+    def test_a_plc_that_is_not_connected_is_gone(self, rig):
         fresh = rig.plc()
         with fails(Code.PLC_GONE, 0):
             fresh.read()

@@ -63,7 +63,7 @@ def rig() -> Iterator[PlcRig]:
 class TestEthernetIp(PlcContract):
     @pytest.mark.parametrize("messaging", ["connected", "unconnected"])
     @pytest.mark.parametrize("direct", [True, False])
-    def test_ways_of_messaging(self, rig, plc, messaging, direct):
+    def test_ways_of_messaging(self, rig, messaging, direct):
         other = rig.plc(messaging=messaging, direct=direct)
         other.connect()
         rig.peer.set(encoder=-77)
@@ -71,12 +71,12 @@ class TestEthernetIp(PlcContract):
         other.write({"passed": True, "fault_code": 12})
         assert rig.peer.get("passed", "fault_code") == (True, 12)
 
-    def test_an_attribute_that_is_not_there(self, rig, plc):
+    def test_an_attribute_that_is_not_there(self, rig):
         for lost in ("@0x93/1/99:DINT", "@0x94/1/1:DINT"):
             with fails(Code.PLC_SIGNAL, rig.connect_s):
                 rig.plc(inputs=INPUTS | {"encoder": lost}).connect()
 
-    def test_a_tag_of_a_type_that_carries_no_signal(self, rig, plc):
+    def test_a_tag_of_a_type_that_carries_no_signal(self, rig):
         with fails(Code.PLC_SIGNAL, rig.connect_s):
             rig.plc(inputs=INPUTS | {"acknowledge": "Level"}).connect()
         with fails(Code.PLC_SIGNAL, rig.connect_s):
@@ -84,7 +84,7 @@ class TestEthernetIp(PlcContract):
         with fails(Code.PLC_SIGNAL, rig.connect_s):
             rig.plc(outputs=OUTPUTS | {"fault_code": "Fault"}).connect()
 
-    def test_an_attribute_of_another_length_than_its_type(self, rig, plc):
+    def test_an_attribute_of_another_length_than_its_type(self, rig):
         with fails(Code.PLC_SIGNAL, rig.connect_s):
             rig.plc(inputs=INPUTS | {"encoder": "@0x93/1/1:DINT"}).connect()
 

@@ -58,14 +58,14 @@ def rig() -> Iterator[PlcRig]:
 
 class TestModbus(PlcContract):
     @pytest.mark.parametrize("order", ["high-first", "low-first"])
-    def test_the_order_of_words(self, rig, plc, order):
+    def test_the_order_of_words(self, rig, order):
         swapped = rig.plc(word_order=order)
         swapped.connect()
         rig.peer.set(encoder=0x0001_0002)
         wanted = 0x0001_0002 if order == "high-first" else 0x0002_0001
         assert swapped.read()["encoder"] == wanted
 
-    def test_the_order_of_bytes_in_a_text(self, rig, plc):
+    def test_the_order_of_bytes_in_a_text(self, rig):
         swapped = rig.plc(byte_order="low-first")
         swapped.connect()
         rig.peer.set(part_id="badc")
@@ -73,14 +73,14 @@ class TestModbus(PlcContract):
         swapped.write({"result_part_id": "abcd"})
         assert rig.peer.get("result_part_id") == "badc"
 
-    def test_a_bit_of_a_register_is_read(self, rig, plc):
+    def test_a_bit_of_a_register_is_read(self, rig):
         bit = rig.plc(inputs={"trigger": "input-register:4:bit3"})
         bit.connect()
         for value, up in ((8, True), (0xFFF7, False), (0xFFFF, True)):
             rig.peer.set(acknowledge=value)
             assert bit.read() == {"trigger": up}
 
-    def test_32_bits_are_written(self, rig, plc):
+    def test_32_bits_are_written(self, rig):
         wide = rig.plc(outputs=OUTPUTS | {"result_number": "holding:40:int32"})
         wide.connect()
         wide.write({"result_number": 70_000})
@@ -88,14 +88,14 @@ class TestModbus(PlcContract):
         back.connect()
         assert back.read() == {"encoder": 70_000}
 
-    def test_places_that_do_not_exist_between_two_inputs(self, rig, plc):
+    def test_places_that_do_not_exist_between_two_inputs(self, rig):
         """The peer has 64 discrete inputs and 100 registers; nothing beyond them is read."""
         edges = {"trigger": "input:63", "acknowledge": "input-register:99"}
         edge = rig.plc(inputs=edges, read_gap=0)
         edge.connect()
         assert edge.read() == {"trigger": False, "acknowledge": 0}
 
-    def test_another_device_behind_the_same_address_does_not_answer(self, rig, plc):
+    def test_another_device_behind_the_same_address_does_not_answer(self, rig):
         with fails(Code.PLC_UNREACHABLE, rig.connect_s):
             rig.plc(device_id=9).connect()
 

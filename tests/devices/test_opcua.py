@@ -86,14 +86,14 @@ def own_files(tmp_path_factory) -> tuple[str, str]:
 
 class TestOpcUa(PlcContract):
     @pytest.mark.parametrize("what", ["level", "list", "plc_bit"])
-    def test_nodes_that_carry_no_signal(self, rig, plc, what):
+    def test_nodes_that_carry_no_signal(self, rig, what):
         """A Double, an array, and a bit that may only be read."""
         with fails(Code.PLC_SIGNAL, rig.connect_s):
             rig.plc(outputs=OUTPUTS | {"fault_code": f"ns=1;s=Line.{what}"}).connect()
         with fails(Code.PLC_SIGNAL, rig.connect_s):
             rig.plc(outputs=OUTPUTS | {"passed": f"ns=1;s=Line.{what}"}).connect()
 
-    def test_an_unsigned_encoder_wraps_to_a_signed_one(self, rig, plc):
+    def test_an_unsigned_encoder_wraps_to_a_signed_one(self, rig):
         wide = rig.plc(inputs={"encoder": "ns=1;s=Line.wide"})
         wide.connect()
         rig.peer.set(wide=(1 << 32) - 5)
@@ -113,7 +113,7 @@ class TestOpcUa(PlcContract):
     @pytest.mark.parametrize(
         "policy", ["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"]
     )
-    def test_security(self, rig, plc, own_files, policy, mode):
+    def test_security(self, rig, own_files, policy, mode):
         certificate, key = own_files
         secured = rig.plc(
             security_policy=policy, security_mode=mode, certificate=certificate, private_key=key
@@ -124,13 +124,13 @@ class TestOpcUa(PlcContract):
         secured.write({"result_part_id": "signed"})
         assert rig.peer.get("result_part_id") == "signed"
 
-    def test_a_user_over_an_encrypted_connection(self, rig, plc, own_files):
+    def test_a_user_over_an_encrypted_connection(self, rig, own_files):
         user = rig.plc(**secured(own_files), user="keenline", password={"env": "PEER_PASSWORD"})
         user.connect()
         assert "trigger" in user.read()
 
     @pytest.mark.parametrize("user", ["keenline", "stranger"])
-    def test_a_wrong_password_or_user_is_refused(self, rig, plc, own_files, user, monkeypatch):
+    def test_a_wrong_password_or_user_is_refused(self, rig, own_files, user, monkeypatch):
         monkeypatch.setenv("WRONG", "wr0ng-word")
         secret = {"env": "WRONG" if user == "keenline" else "PEER_PASSWORD"}
         other = rig.plc(**secured(own_files), user=user, password=secret)
@@ -139,14 +139,14 @@ class TestOpcUa(PlcContract):
         assert caught.value.code == Code.PLC_REFUSED
         assert "-word" not in str(caught.value)
 
-    def test_a_key_that_others_can_read_is_refused(self, rig, plc, own_files, tmp_path):
+    def test_a_key_that_others_can_read_is_refused(self, rig, own_files, tmp_path):
         key = tmp_path / "key.pem"
         key.write_bytes(Path(own_files[1]).read_bytes())
         key.chmod(0o644)
         with fails(Code.PLC_REFUSED, 0):
             rig.plc(**secured((own_files[0], str(key)))).connect()
 
-    def test_files_and_passwords_that_are_not_there(self, rig, plc, own_files, tmp_path):
+    def test_files_and_passwords_that_are_not_there(self, rig, own_files, tmp_path):
         missing = str(tmp_path / "none.pem")
         with fails(Code.PLC_REFUSED, 0):
             rig.plc(**secured((missing, own_files[1]))).connect()
@@ -154,7 +154,7 @@ class TestOpcUa(PlcContract):
         with fails(Code.PLC_REFUSED, 0):
             user.connect()
 
-    def test_another_server_than_the_one_pinned_is_refused(self, rig, plc, own_files):
+    def test_another_server_than_the_one_pinned_is_refused(self, rig, own_files):
         pinned = rig.plc(**secured(own_files), server_certificate=own_files[0])
         with pytest.raises(PlcError) as caught:
             pinned.connect()

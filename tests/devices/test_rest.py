@@ -62,13 +62,14 @@ def rig() -> Iterator[PlcRig]:
 
 class TestRest(PlcContract):
     @pytest.mark.parametrize("side", ["outputs"])
-    def test_an_address_the_plc_does_not_have_is_found_when_connecting(self, rig, plc, side):
+    def test_an_address_the_plc_does_not_have_is_found_when_connecting(self, rig, side):
         """Of the inputs; nobody can say what keys a program takes."""
+        del side
         lost = rig.plc(inputs=INPUTS | {"trigger": rig.unknown})
         with fails(Code.PLC_SIGNAL, rig.connect_s):
             lost.connect()
 
-    def test_a_url_that_is_not_there(self, rig, plc):
+    def test_a_url_that_is_not_there(self, rig):
         base = f"http://127.0.0.1:{rig.peer.port}"
         with fails(Code.PLC_SIGNAL, rig.connect_s):
             rig.plc(inputs_url=f"{base}/nothing").connect()

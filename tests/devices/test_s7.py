@@ -61,12 +61,12 @@ def rig() -> Iterator[PlcRig]:
 
 
 class TestS7(PlcContract):
-    def test_an_address_beyond_the_end_of_a_block(self, rig, plc):
+    def test_an_address_beyond_the_end_of_a_block(self, rig):
         lost = rig.plc(inputs=INPUTS | {"encoder": "DB1.DBD254"})
         with fails(Code.PLC_SIGNAL, rig.connect_s):
             lost.connect()
 
-    def test_inputs_far_apart_and_in_several_areas(self, rig, plc):
+    def test_inputs_far_apart_and_in_several_areas(self, rig):
         far = rig.plc(inputs=INPUTS | {"encoder": "DB1.DBD200", "heartbeat": "MW4"})
         far.connect()
         rig.peer.set(far=-123_456, trigger=True, part_id="far")
@@ -87,7 +87,7 @@ class TestS7(PlcContract):
             rig.peer.set(part_id="")
         assert plc.read()["part_id"] == ""
 
-    def test_a_bit_that_a_number_does_not_fit(self, rig, plc):
+    def test_a_bit_that_a_number_does_not_fit(self, plc):
         with fails(Code.PLC_VALUE, 0):
             plc.write({"passed": 2})
 
