@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -32,6 +32,7 @@ Kept: TypeAlias = Result | LineEvent
 """What is stored of a journal; a trigger is in its result."""
 
 _ID_LENGTH = 64
+_LINK = tuple(field.name for field in fields(Link))
 
 
 def write(connection: Connection, entries: Sequence[Kept]) -> int:
@@ -152,7 +153,8 @@ def _chain(connection: Connection, records: Iterable[tuple[str, Kind, str, str]]
         heads[station] = head_of(link)
         links.append(link)
     if links:
-        connection.execute(insert(audit), [asdict(link) for link in links])
+        rows = [{name: getattr(link, name) for name in _LINK} for link in links]
+        connection.execute(insert(audit), rows)
 
 
 def _any_content(entry: Kept) -> str:
