@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -87,6 +88,18 @@ def test_files_are_by_the_hash_and_nothing_else_is_left(tmp_path: Path):
     assert list(place.contents()) == [(digest, files[0].stat().st_size)]
     # A station that was changed to PNG still finds what was written before.
     assert np.array_equal(read_image(ImageFolder(tmp_path, "png", reserve_bytes=1), digest), image)
+
+
+def test_what_a_sudden_end_left_is_cleared_later(tmp_path: Path):
+    place = ImageFolder(tmp_path, "png", reserve_bytes=1)
+    place.open()
+    left, new = tmp_path / "partial" / "left", tmp_path / "partial" / "new"
+    left.write_bytes(b"x")
+    new.write_bytes(b"x")
+    os.utime(left, (1, 1))
+    place.open()
+    assert [path.name for path in (tmp_path / "partial").iterdir()] == ["new"]
+    assert list(place.contents()) == []
 
 
 def test_less_than_the_reserve_is_no_room(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,18 @@ from pydantic import BaseModel
 from tests.store.records import result
 from tests.store.test_images import picture
 
+from keenline.store.migrating import VERSION_TABLE
 from keenline.store.opening import open_store
 from keenline.store.pictures import pixels_sha256
 from keenline.store.queries import Query, count
-from keenline.store.settings import DiskImages, S3Images, StoreSettings
+from keenline.store.schema import tables
+from keenline.store.settings import (
+    DiskImages,
+    KeepSettings,
+    RetentionSettings,
+    S3Images,
+    StoreSettings,
+)
 from keenline.strict_toml import TomlFaults, parse_strictly
 
 S3 = '[store.images]\nkind = "s3"\nbucket = "abc"\nsecret_key = { env = "B" }\n'
@@ -105,3 +114,27 @@ def test_what_a_station_runs(tmp_path: Path):
     store.close()
     assert lost == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.sqlite", "images"]
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "store.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "table", [StoreSettings, KeepSettings, DiskImages, S3Images, RetentionSettings]
+)
+def test_the_page_has_every_key(table: type[BaseModel]):
+    nested = {"keep", "images", "retention"}
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    told = {key for line in rows for key in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert set(table.model_fields) - nested - {"allow_http"} <= told
+    assert "allow_http" in PAGE
+
+
+def test_the_page_has_every_table():
+    rows = [line.split("|")[1].strip() for line in PAGE.splitlines() if line.startswith("| `")]
+    assert {f"`{name}`" for name in (*tables.tables, VERSION_TABLE)} <= set(rows)
+
+
+def test_the_table_that_is_shown_is_valid():
+    (shown,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert read(shown).retention.pass_days == 30

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +15,10 @@ from keenline.store.pictures import SUFFIX, decode, pixels_sha256
 from keenline.store.settings import ImageFormat
 from keenline.types import Image
 
-_PARTIAL = ".partial"
+_PARTIAL = "partial"
+"""Folder of files that are being written."""
+_LEFT_S = 3600.0
+"""Older ones were left by a sudden end."""
 
 
 class ImagePlace(Protocol):
@@ -84,8 +88,12 @@ class ImageFolder:
 
     def open(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.folder):
+            partial = self.folder / _PARTIAL
+            partial.mkdir(parents=True, exist_ok=True)
+            for file in partial.iterdir():
+                if time.time() - file.stat().st_mtime > _LEFT_S:
+                    file.unlink(missing_ok=True)
+            with tempfile.TemporaryFile(dir=partial):
                 pass
         except OSError as error:
             raise unreachable(self.name, error) from error
@@ -94,7 +102,7 @@ class ImageFolder:
         path = self._path(sha256, self._suffix)
         try:
             if not path.exists():
-                _write_whole(path, data)
+                _write_whole(path, data, self.folder / _PARTIAL)
         except OSError as error:
             raise unreachable(self.name, error) from error
 
@@ -153,9 +161,9 @@ def unreachable(where: str, error: Exception) -> StoreError:
     )
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, data: bytes, partial: Path) -> None:
     path.parent.mkdir(exist_ok=True)
-    number, name = tempfile.mkstemp(suffix=_PARTIAL, dir=path.parent)
+    number, name = tempfile.mkstemp(dir=partial)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)
