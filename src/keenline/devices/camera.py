@@ -8,16 +8,40 @@ Methods of one camera are called from one thread at a time, `fire` and `stop` fr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from keenline.strict_toml import StrictTable
+from keenline.strict_toml import StrictTable, content_fault
 from keenline.types import Frame
 
 TriggerMode = Literal["software", "line", "free"]
 """`software`: the station fires; `line`: hardware fires, each frame is a part; `free`: frames come
 by themselves and each is a part (a folder, uploads, a video). SFNC: TriggerMode, TriggerSource."""
+
+
+class LightSettings(StrictTable):
+    """`[cameras.lights]`: two or three lights, taken one after the other, make one frame
+    (`keenline.devices.lights`)."""
+
+    channels: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        strict=False, min_length=2, max_length=3
+    )
+    """Names of the lights in their order. Two make red, green and their mean; three RGB."""
+    switched_by: Literal["camera", "hardware"] = "camera"
+    """`camera`: from here, by outputs of the camera; `hardware`: a controller that goes on to the
+    next light by itself with each exposure, and to the first when acquisition starts."""
+    settle_ms: float = Field(default=0.0, ge=0, le=1000)
+    """From switching a light to the exposure."""
+    timeout_ms: float = Field(default=1000.0, ge=10, le=60_000)
+    """From one exposure to its frame; later, the set counts as broken."""
+
+    @field_validator("channels")
+    @classmethod
+    def _each_once(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(channels)) < len(channels):
+            raise content_fault("names a light twice")
+        return channels
 
 
 class CameraSettings(StrictTable):
@@ -26,6 +50,17 @@ class CameraSettings(StrictTable):
     name: str = Field(min_length=1, max_length=64)
     """How the station, its records and its messages call this camera."""
     trigger: TriggerMode = "software"
+    lights: LightSettings | None = None
+
+    @model_validator(mode="after")
+    def _lights_can_be_switched(self) -> CameraSettings:
+        if self.lights and self.lights.switched_by == "camera" and self.trigger != "software":
+            raise content_fault(
+                'allowed only with trigger = "software"; nobody here knows when the others expose',
+                "lights",
+                "switched_by",
+            )
+        return self
 
     def build(self) -> Camera:
         """The camera, not yet open; each kind of settings has its own."""
