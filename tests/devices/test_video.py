@@ -18,7 +18,7 @@ from tests.peers import require_peer
 
 from keenline.devices.video import VideoCamera, VideoSettings
 from keenline.devices.video_errors import OPENING
-from keenline.errors import CameraError, Code, CredentialError, FrameBroken
+from keenline.errors import CameraError, Code, FrameBroken
 from keenline.strict_toml import TomlFaults, parse_strictly
 from keenline.types import Frame
 
@@ -396,7 +396,7 @@ def test_a_login_comes_from_the_environment_and_is_never_shown(monkeypatch):
         shown = str(caught.value) + repr(caught.value) + repr(camera.__dict__)
         assert "secret" not in shown
         monkeypatch.delenv("CAM_PASSWORD")
-        with pytest.raises(CredentialError):
+        with pytest.raises(CameraError, match="CAM_PASSWORD"):
             camera.open()
     finally:
         server.kill()

@@ -11,7 +11,7 @@ from keenline.devices.camera import CameraFacts
 from keenline.devices.video_errors import OPENING
 from keenline.devices.video_players import FilePlayer, LivePlayer, Picture
 from keenline.devices.video_settings import VideoSource
-from keenline.errors import CameraError, Code, EnvironmentMissing, FrameBroken
+from keenline.errors import CameraError, Code, CredentialError, EnvironmentMissing, FrameBroken
 from keenline.types import Frame
 
 _BROKEN_IN_A_ROW = 100
@@ -36,7 +36,8 @@ class VideoCamera:
 
     def open(self) -> CameraFacts:
         """Raises CameraError: CAMERA_MISSING (also for a file that was played to its end) or
-        CAMERA_REFUSED; CredentialError; EnvironmentMissing without PyAV."""
+        CAMERA_REFUSED (also for a password that cannot be read); EnvironmentMissing without PyAV.
+        """
         self.close()
         if self._has_ended:
             raise self._error(Code.CAMERA_MISSING, "The video was played to its end")
@@ -130,8 +131,18 @@ class _Stream:
     def _open(self) -> Any:
         settings = self._settings
         try:
+            address = settings.address()
+        except CredentialError as error:
+            raise CameraError(
+                Code.CAMERA_REFUSED,
+                error.what,
+                where=f"{_where(settings)}, {error.where}",
+                got=error.got,
+                next=error.next,
+            ) from error
+        try:
             container = self._av.open(
-                settings.address(),
+                address,
                 format="v4l2" if settings.source_kind == "usb" else None,
                 options=settings.options(),
                 timeout=(settings.open_timeout_s, settings.read_timeout_s),
