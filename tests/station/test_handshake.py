@@ -21,6 +21,7 @@ def ruling(number: int, actuates: Actuation = "pass", part_id: str = "") -> Ruli
 
 def test_one_part_from_trigger_up_to_result_gone() -> None:
     talk = LevelHandshake()
+    assert talk.seen({"trigger": False}) == []
     assert talk.accepts
     (request,) = talk.seen({"trigger": True, "part_id": " A-17 ", "encoder": 5})
     assert (request.part_id, request.encoder) == ("A-17", 5)
@@ -52,12 +53,24 @@ def test_a_ruling_for_a_part_that_the_plc_gave_up_is_not_shown_on_the_next() -> 
     assert talk.shown(0)["passed"] is False
 
 
-def test_a_trigger_that_is_still_up_when_the_plc_is_back_is_a_new_request() -> None:
+def test_a_trigger_that_was_up_before_the_plc_was_read_is_too_old() -> None:
     talk = LevelHandshake()
-    talk.accepted(talk.seen({"trigger": True})[0], 1)
+    assert talk.seen({"trigger": True})[0].missed
+    talk.seen({"trigger": False})
+    (request,) = talk.seen({"trigger": True})
+    assert not request.missed
+    talk.accepted(request, 1)
     talk.lost()
     assert talk.shown(0)["result_valid"] is False
-    assert len(talk.seen({"trigger": True})) == 1
+    assert talk.seen({"trigger": True})[0].missed
+
+
+def test_a_count_that_rose_while_the_plc_was_away_is_too_old() -> None:
+    talk = CountHandshake(hold_s=0)
+    talk.seen({"trigger": 4})
+    talk.lost()
+    assert [request.missed for request in talk.seen({"trigger": 5})] == [True]
+    assert [request.missed for request in talk.seen({"trigger": 6})] == [False]
 
 
 def test_counted_results_wait_for_their_acknowledgement() -> None:
@@ -93,8 +106,9 @@ def test_triggers_that_were_not_seen_are_reported_as_missed() -> None:
         (65535, True),
         (0, True),
         (1, True),
-        (2, False),
+        (2, True),
     ]
+    assert [request.missed for request in talk.seen({"trigger": 3})] == [False]
 
 
 _ACTIONS = st.lists(

@@ -38,7 +38,7 @@ class Request:
     count: int | None = None
     """The PLC's own number of the part (`count`)."""
     missed: bool = False
-    """The PLC had counted on before this trigger was seen; nothing was acquired for it."""
+    """Nobody knows how long ago this trigger was: by now another part may be at the camera."""
 
 
 class Handshake(Protocol):
@@ -72,17 +72,20 @@ class LevelHandshake:
     """Trigger up, result valid, trigger down, result gone."""
 
     def __init__(self) -> None:
-        self._was_up = False
+        self._was_up: bool | None = None
+        """None: not read since the connection was made."""
         self._number: int | None = None
         self._shown: Signals = _NO_RESULT
 
     def seen(self, inputs: Signals) -> list[Request]:
         up = bool(inputs.get("trigger", False))
-        rises, self._was_up = up and not self._was_up, up
+        before, self._was_up = self._was_up, up
         if not up:
             self._shown = _NO_RESULT
             self._number = None
-        return [_request(inputs)] if rises else []
+            return []
+        # Up at the first reading: the PLC waits, and has done so nobody knows how long.
+        return [] if before else [_request(inputs, missed=before is None)]
 
     def accepted(self, request: Request, number: int) -> None:
         del request
@@ -98,8 +101,7 @@ class LevelHandshake:
         return self._shown
 
     def lost(self) -> None:
-        # A trigger that is still up when the PLC is back waits for a result: it is a new request.
-        self._was_up = False
+        self._was_up = None
         self._number = None
         self._shown = _NO_RESULT
 
@@ -109,7 +111,7 @@ class LevelHandshake:
 
     @property
     def accepts(self) -> bool:
-        return self._number is None and not self._was_up
+        return self._number is None and self._was_up is False
 
 
 class CountHandshake:
@@ -125,6 +127,7 @@ class CountHandshake:
         self._since = 0.0
         self._acknowledged: int | None = None
         self._acknowledges = False
+        self._was_lost = False
 
     def seen(self, inputs: Signals) -> list[Request]:
         if "acknowledge" in inputs:
@@ -134,11 +137,17 @@ class CountHandshake:
             return []
         count = int(inputs["trigger"])
         last, self._last = self._last, count
+        was_lost, self._was_lost = self._was_lost, False
         if last is None or count == last:
             return []
         steps = min((count - last) % _COUNT_RANGE, self._most)
         missed = [(count - back) % _COUNT_RANGE for back in range(steps - 1, 0, -1)]
-        return [*(Request(count=one, missed=True) for one in missed), _request(inputs, count)]
+        # With more than one step, or after an interruption, the last may be long ago too.
+        is_old = steps > 1 or was_lost
+        return [
+            *(Request(count=one, missed=True) for one in missed),
+            _request(inputs, count, missed=is_old),
+        ]
 
     def accepted(self, request: Request, number: int) -> None:
         self._counts[number] = number if request.count is None else request.count
@@ -158,6 +167,7 @@ class CountHandshake:
 
     def lost(self) -> None:
         # `_last` stays: triggers that came meanwhile show as missed.
+        self._was_lost = True
         self._waiting.clear()
         self._counts.clear()
         self._shown = _NO_RESULT
@@ -179,12 +189,13 @@ class CountHandshake:
         return now_s - self._since >= self._hold_s and bool(self._waiting)
 
 
-def _request(inputs: Signals, count: int | None = None) -> Request:
+def _request(inputs: Signals, count: int | None = None, *, missed: bool = False) -> Request:
     encoder = inputs.get("encoder")
     return Request(
         str(inputs.get("part_id", "")).strip(),
         None if encoder is None else int(encoder),
         count,
+        missed,
     )
 
 

@@ -177,6 +177,7 @@ def plc_link(plan: StationPlan, tally: Tally) -> PlcLink | None:
         tally,
         register=register,
         deadline_ms=plan.trigger.deadline_ms,
+        oldest_ms=plan.trigger.frame_ms,
     )
 
 

@@ -63,8 +63,11 @@ class PlcLink:
         *,
         register: ShiftRegister[Ruling] | None = None,
         deadline_ms: float = float("inf"),
+        oldest_ms: float = float("inf"),
     ) -> None:
-        """`register`: rulings wait in it until their parts come to the gate."""
+        """`register`: rulings wait in it until their parts come to the gate; `oldest_ms`: a
+        trigger that may be older than this is refused, because by now another part may be at the
+        camera."""
         self.plc = plc
         self.clock = EncoderClock()
         """Where the conveyor was, from the counts that were read."""
@@ -73,6 +76,8 @@ class PlcLink:
         self._tally = tally
         self._register = register
         self._deadline_ms = deadline_ms
+        self._oldest_s = oldest_ms / 1e3
+        self._read_at = 0.0
         self._listener: PlcListener | None = None
         self._rulings: deque[Ruling] = deque()
         self._entering: deque[Trigger] = deque()
@@ -139,6 +144,7 @@ class PlcLink:
         self.plc.write(first)
         self._shown = dict(first)
         self._heard = (None, time.monotonic())
+        self._read_at = time.monotonic()
 
     def _once(self) -> None:
         inputs = self.plc.read()
@@ -146,8 +152,10 @@ class PlcLink:
         self._check_heartbeat(inputs, now)
         if "encoder" in inputs:
             self.clock.read(time.monotonic_ns(), int(inputs["encoder"]))
+        was_read, self._read_at = self._read_at, now
+        is_old = now - was_read > self._oldest_s
         for request in self._handshake.seen(inputs):
-            self._accept(request)
+            self._accept(request, is_old=is_old)
         self._take_entering()
         self._take_rulings()
         if self._register is not None and "encoder" in inputs:
@@ -155,11 +163,12 @@ class PlcLink:
             self._take_rulings()  # of those that were at the gate too early
         self._write(now)
 
-    def _accept(self, request: Request) -> None:
+    def _accept(self, request: Request, *, is_old: bool) -> None:
         assert self._listener is not None
         refused = None
-        if request.missed:
-            refused = PartError(Code.PART_PLC, "The PLC had triggered on before this was seen")
+        if request.missed or is_old:
+            words = "The trigger was seen too late to know which part is at the camera"
+            refused = PartError(Code.PART_PLC, words)
         trigger = self._listener.trigger(
             TriggerSource.PLC, part_id=request.part_id, encoder=request.encoder, refused=refused
         )
@@ -257,6 +266,8 @@ class PlcLink:
             self._change(None)
         elif (now - self._heard[1]) * 1e3 > self._settings.stale_ms:
             words = "The PLC's heartbeat has stopped"
+            if self._trouble is None:
+                self._handshake.lost()
             self._change(PlcError(Code.PLC_STALE, words, where=self.plc.name))
 
     def _lose(self, trouble: KeenlineError) -> None:
