@@ -57,10 +57,15 @@ class Forwarded:
 class Forwarder:
     """Carries the journal to one sink, on a thread of its own."""
 
-    def __init__(self, journal: Journal, sink: Sink, *, batch: int = 256) -> None:
+    def __init__(
+        self, journal: Journal, sink: Sink, *, batch: int = 256, linger_s: float = 0.0
+    ) -> None:
+        """`linger_s`: after a batch, let so much gather for the next: where each batch costs a
+        transaction."""
         self.sink = sink
         self._journal = journal
         self._batch = batch
+        self._linger_s = linger_s
         self._file = journal.folder / f"{sink.name}.place"
         # After a loss of power the log may end before what was already confirmed.
         self.place = min(max(_kept(self._file), journal.first()), journal.end)
@@ -100,6 +105,7 @@ class Forwarder:
             try:
                 self._carry_one_batch()
                 pause, self._trouble = _FIRST_PAUSE_S, None
+                self._stopping.wait(self._linger_s)
             except RecordError as trouble:
                 self._failures += 1
                 self._trouble = trouble

@@ -89,8 +89,10 @@ class Station:
         """The next frame of every camera can be believed."""
         return all(camera.matcher.is_in_step for camera in self.opened.cameras.values())
 
-    def start(self) -> None:
+    def start(self, first_number: int = 1) -> None:
         """Open everything, settle what the last run left unsettled, and begin to inspect.
+
+        `first_number`: trigger numbers below it are taken, whatever the journal says.
 
         Raises StationError with everything that could not be opened, not only the first.
         """
@@ -106,7 +108,7 @@ class Station:
             keeper=self._keeper,
             actuator=self.link or NoPlc(),
             tally=self.tally,
-            first_number=recovered.next_number,
+            first_number=max(first_number, recovered.next_number),
             on_accepted=self._accepted,
             on_result=self._settled,
         )
