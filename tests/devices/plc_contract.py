@@ -11,6 +11,7 @@ The peer runs in a process of its own and knows the signals by name, not by our 
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -246,6 +247,17 @@ class PlcContract:
         with fails(Code.PLC_UNREACHABLE, rig.connect_s):
             rig.plc(port=free_port()).connect()
 
+    @pytest.mark.parametrize(
+        "answer",
+        [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 64, b"\xff" * 600, b"\x03\0\0\x07\2"],
+    )
+    def test_something_else_listens(self, rig, answer):
+        with other_service(answer) as port:
+            begin = time.monotonic()
+            with pytest.raises(PlcError):
+                rig.plc(port=port).connect()
+            assert time.monotonic() - begin < rig.connect_s + SLACK_S
+
     def test_a_plc_that_is_not_connected_is_gone(self, rig):
         fresh = rig.plc()
         with fails(Code.PLC_GONE, 0):
@@ -311,6 +323,37 @@ class PlcContract:
             with pytest.raises(PlcError):
                 rig.plc(port=free_port()).connect()
         assert (open_files(), threading.active_count()) == before
+
+
+@contextmanager
+def other_service(answer: bytes) -> Iterator[int]:
+    """A port where every request gets the same bytes, and then the end of the connection."""
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(0.05)
+    end = threading.Event()
+
+    def serve() -> None:
+        while not end.is_set():
+            try:
+                client, _ = server.accept()
+            except TimeoutError:
+                continue
+            with client:
+                client.settimeout(0.5)
+                try:
+                    if client.recv(4096):
+                        client.sendall(answer)
+                except OSError:
+                    continue
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        end.set()
+        thread.join()
+        server.close()
 
 
 def open_files() -> int:

@@ -8,7 +8,6 @@ controller seconds. Services: CIP Networks Library Volume 1, appendix A, and Roc
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -25,6 +24,7 @@ from keenline.devices.ethernetip_address import (
     type_words,
     unpacked,
 )
+from keenline.devices.ethernetip_wire import Wire
 from keenline.devices.plc import Inputs, Outputs, PlcSettings, Signals, SignalValue
 from keenline.devices.plc_signals import (
     Deadline,
@@ -46,7 +46,6 @@ _MESSAGE_ROUTER = 0x02
 _LONGEST = 440
 """Bytes of the services, or of their replies, in one packet; 504 is the least that a device takes
 in one message (CIP Volume 1, 3-5.5.1), less what stands before them."""
-_HEADER = 24
 _FAULTS = {
     0x04: "the path is not understood",
     0x05: "there is no such tag or object",
@@ -113,7 +112,7 @@ class EthernetIpPlc:
         self._types: dict[str, CipType] = {}
         """By the text of the address."""
         self._driver: Any = None
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._vendor_errors: tuple[type[BaseException], ...] = (OSError,)
 
     def connect(self) -> None:
@@ -128,7 +127,7 @@ class EthernetIpPlc:
         self._vendor_errors = (OSError, PycommError)
         self._driver = CIPDriver(f"{settings.host}:{settings.port}{way}")
         # The driver's own socket waits for ever on a peer that ends within a message.
-        self._wire = self._driver._sock = _Wire()
+        self._wire = self._driver._sock = Wire()
         self._types = {}
         try:
             self._within_time()
@@ -275,48 +274,6 @@ class EthernetIpPlc:
 
     def _translated(self, error: BaseException, *, connecting: bool) -> PlcError:
         return translated(error, self.name, connecting=connecting)
-
-
-class _Wire:
-    """A socket as pycomm3 uses one, every call within the deadline of the port's call."""
-
-    def __init__(self) -> None:
-        self.deadline = Deadline(0)
-        self._socket: socket.socket | None = None
-
-    def connect(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), self.deadline.left())
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def send(self, message: bytes, timeout: float = 0) -> int:
-        del timeout
-        self._ready().sendall(message)
-        return len(message)
-
-    def receive(self, timeout: float = 0) -> bytes:
-        del timeout
-        head = self._exactly(_HEADER)
-        return head + self._exactly(int.from_bytes(head[2:4], "little"))
-
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            piece = self._ready().recv(size - len(data))
-            if not piece:
-                raise ConnectionError("closed by the PLC")
-            data += piece
-        return data
-
-    def _ready(self) -> socket.socket:
-        if self._socket is None:
-            raise ConnectionError("not connected")
-        self._socket.settimeout(self.deadline.left())
-        return self._socket
 
 
 _VENDOR: dict[str, Callable[..., PlcError]] = {

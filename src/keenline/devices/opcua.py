@@ -8,6 +8,7 @@ method of the port waits: no thread, and nothing happens between two calls.
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -102,14 +103,19 @@ class OpcUaPlc:
         self._client: Any = None
         self._inputs: list[_Node] = []
         self._outputs: dict[str, _Node] = {}
+        self._vendor_errors: tuple[type[BaseException], ...] = (OSError, RuntimeError)
 
     def connect(self) -> None:
         self.close()
         try:
             from asyncua.client.client import Client
+            from cryptography.exceptions import InvalidSignature
         except ModuleNotFoundError as error:
             raise no_extra("an OPC UA server") from error
         self._check_files()
+        # asyncua's own errors are RuntimeErrors; the others come of answers and certificates that
+        # cannot be decoded.
+        self._vendor_errors = (OSError, RuntimeError, ValueError, struct.error, InvalidSignature)
         self._loop = asyncio.new_event_loop()
         try:
             client = Client(
@@ -169,9 +175,7 @@ class OpcUaPlc:
             return self._loop.run_until_complete(asyncio.wait_for(work, milliseconds / 1e3))
         except PlcError:
             raise
-        except (OSError, RuntimeError, ValueError) as error:
-            # asyncua's own errors are RuntimeErrors; ValueErrors come of answers and
-            # certificates that cannot be decoded.
+        except self._vendor_errors as error:
             self._end(politely=False)
             raise translated(error, self.name, connecting=connecting) from error
 
@@ -217,15 +221,15 @@ class OpcUaPlc:
         for place, (name, node_id) in enumerate(ids.items()):
             kind, rank, access = answers[3 * place : 3 * place + 3]
             self._require_good(name, table[name], kind)
-            type_name = _type_name(kind.Value.Value)
+            type_name = _type_name(_content(kind))
             form = _FORMS.get(type_name)
-            if form is None or (rank.Value.Value or 0) >= 0:
+            if form is None or _is_array(_content(rank)):
                 words = f"a node of type {type_name}; allowed: {', '.join(_FORMS)}, no arrays"
                 raise no_signal(self.name, name, table[name], words)
             words_of_misfit = misfit(name, form, is_output=is_output)
             if words_of_misfit:
                 raise no_signal(self.name, name, table[name], f"{type_name}; {words_of_misfit}")
-            if is_output and not (access.Value.Value or 0) & _CAN_WRITE:
+            if is_output and not (_content(access) or 0) & _CAN_WRITE:
                 raise no_signal(self.name, name, table[name], "a node this account may not write")
             nodes.append(_Node(name, table[name], node_id, type_name, form))
         await self._read(nodes)
@@ -253,7 +257,7 @@ class OpcUaPlc:
         values = []
         for node, answer in zip(nodes, answers, strict=True):
             self._require_good(node.signal, node.text, answer)
-            content = None if answer.Value is None else answer.Value.Value
+            content = _content(answer)
             if content is None and node.form.kind == "text":
                 content = ""
             if not isinstance(content, bool | int | str):
@@ -307,6 +311,15 @@ class OpcUaPlc:
             return self._settings.password.read()
         except CredentialError as error:
             raise refused(self.name, f"{error.what}: {error.where}", error.next or _NEXT) from error
+
+
+def _content(answer: Any) -> Any:
+    return None if answer.Value is None else answer.Value.Value
+
+
+def _is_array(rank: int | None) -> bool:
+    """ValueRank (OPC 10000-3, 5.6.2): -1 is a scalar, -2 and -3 may be one."""
+    return rank is not None and rank >= 0
 
 
 def _is_refusal(status: str) -> bool:

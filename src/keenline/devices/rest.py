@@ -176,7 +176,11 @@ class RestPlc:
 
     def _get(self, deadline: Deadline) -> Signals:
         assert self._settings.inputs_url is not None
-        answer = json.loads(self._exchange("GET", self._settings.inputs_url, deadline))
+        content = self._exchange("GET", self._settings.inputs_url, deadline)
+        try:
+            answer = json.loads(content)
+        except RecursionError as error:
+            raise ConnectionError("an answer nested too deeply") from error
         return {name: self._value(name, key, answer) for name, key in self._inputs.items()}
 
     def _exchange(

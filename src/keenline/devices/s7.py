@@ -244,7 +244,9 @@ class _Translated:
             if self._connecting:
                 self._plc.close()
             return
-        if isinstance(error, OSError) or type(error).__module__ == "snap7.error":
+        # The errors of `struct` and of indices come of answers that are none of S7.
+        foreign = isinstance(error, OSError | struct.error | LookupError | ValueError)
+        if foreign or type(error).__module__ == "snap7.error":
             self._plc.close()
             raise _translated(error, self._plc.name, connecting=self._connecting) from error
 
