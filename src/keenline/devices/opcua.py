@@ -117,6 +117,7 @@ class OpcUaPlc:
         # cannot be decoded.
         self._vendor_errors = (OSError, RuntimeError, ValueError, struct.error, InvalidSignature)
         self._loop = asyncio.new_event_loop()
+        is_open = False
         try:
             client = Client(
                 self._settings.url,
@@ -126,9 +127,10 @@ class OpcUaPlc:
             )
             self._client = client
             self._wait(self._open(client), self._settings.connect_timeout_ms, connecting=True)
-        except BaseException:
-            self.close()
-            raise
+            is_open = True
+        finally:
+            if not is_open:
+                self.close()
 
     def read(self) -> Signals:
         values = self._wait(self._read(self._inputs), self._settings.timeout_ms)
