@@ -114,7 +114,7 @@ def _same(row: dict[str, object], sent: Result) -> None:
     assert row["time"] == sent.trigger.time
     assert row["part_id"] == sent.trigger.part_id
     assert row["encoder"] == sent.trigger.encoder
-    assert row["actuated_ms"] == sent.timings.actuated
+    assert row["decided_ms"] == sent.timings.decided
     assert row["code"] == sent.code
     assert row["is_simulated"] is False
 

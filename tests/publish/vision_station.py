@@ -32,7 +32,7 @@ def result_of(
         trigger=Trigger(number, part_id or f"part-{number}", when, time.monotonic_ns()),
         decision=Decision(verdict, ("score 0.25 is below 0.5",)),
         views=(View("top", "S1", number, (64, 48), "0" * 64, False, score=0.25, threshold=0.5),),
-        timings=Timings(acquired=4.0, inspected=9.0, decided=9.5, actuated=11.0),
+        timings=Timings(acquired=4.0, inspected=9.0, decided=9.5),
         actuates="pass" if verdict is Verdict.PASS else "reject",
         recipe_sha256=RECIPE,
         bundle_sha256=BUNDLE,

@@ -55,7 +55,7 @@ class StoreContract:
             assert row["time"] == sent.trigger.time
             assert row["time"].utcoffset().total_seconds() == 0
             assert (row["verdict"], row["trigger_number"]) == ("REJECT", 8)
-            assert row["actuated_ms"] == sent.timings.actuated
+            assert row["decided_ms"] == sent.timings.decided
             kept = connection.execute(select(views).order_by(views.c.view)).mappings().all()
             assert [each["camera"] for each in kept] == ["top", "side"]
             assert kept[0]["class_scores"] == sent.views[0].class_scores

@@ -137,7 +137,7 @@ def _list(database: Database, query: Query, terminal: Terminal) -> None:
 
 def _line(result: Result) -> Text:
     verdict = result.decision.verdict.value
-    took = result.timings.actuated or result.timings.decided
+    took = result.timings.decided
     return Text.assemble(
         f"{_local(result.trigger.time)}  ",
         (f"{verdict:<8}", COLOURS[verdict]),

@@ -44,6 +44,9 @@ class PlcListener(Protocol):
     def too_late(self, number: int, why: str) -> None:
         """A part has come to the gate without a ruling."""
 
+    def actuated_late(self, ruling: Ruling, when: str) -> None:
+        """The PLC confirmed a ruling too late, or never was told it."""
+
     def plc_changed(self, trouble: KeenlineError | None) -> None:
         """The PLC is gone or stale; with None, it is back."""
 
@@ -210,7 +213,12 @@ class PlcLink:
             self._handshake.ruled(ruling)
             return
         del self._timed[ruling.trigger.number]
+        self._note_late(ruling, "after the part had passed the gate")
+
+    def _note_late(self, ruling: Ruling, when: str) -> None:
         self._tally.count("actuated_late")
+        if self._listener is not None:
+            self._listener.actuated_late(ruling, when)
 
     def _write(self, now: float) -> None:
         wanted = dict(self._handshake.shown(now))
@@ -257,7 +265,7 @@ class PlcLink:
                 took = (time.monotonic_ns() - ruling.trigger.monotonic_ns) / 1e6
                 self._tally.actuated(took)
                 if self._register is None and took > self._deadline_ms:
-                    self._tally.count("actuated_late")
+                    self._note_late(ruling, f"{took:.0f} ms after the trigger")
 
     def _check_heartbeat(self, inputs: Signals, now: float) -> None:
         beat = inputs.get("heartbeat")

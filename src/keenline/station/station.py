@@ -26,9 +26,10 @@ from keenline.station.opening import (
 from keenline.station.plc_link import NoPlc
 from keenline.station.ports import ImageKeeper
 from keenline.station.recovery import recover
+from keenline.station.rulings import Ruling
 from keenline.station.states import State, Step
 from keenline.station.tally import Tally
-from keenline.types import Frame, LineEvent, Result, Trigger, TriggerSource
+from keenline.types import Frame, LineEvent, Result, Trigger, TriggerSource, Verdict
 
 _LOOK_S = 0.01
 _ALIVE_S = 2.0
@@ -203,6 +204,12 @@ class Station:
     def too_late(self, number: int, why: str) -> None:
         """A part is at the gate without a verdict."""
         self.line.too_late(number, why)
+
+    def actuated_late(self, ruling: Ruling, when: str) -> None:
+        """The PLC confirmed a ruling too late, or never was told it."""
+        if ruling.verdict is not Verdict.INVALID:  # that one is late by its own cause
+            part_id, verdict = ruling.trigger.part_id, ruling.verdict
+            self.books.event("actuated-late", part_id=part_id, verdict=verdict, when=when)
 
     def readiness(self) -> KeenlineError | None:
         """Why nothing is inspected at present; None when parts are."""

@@ -53,7 +53,7 @@ def write_parquet(found: Iterable[Result], path: Path) -> int:
         ) from missing
     kinds = dict.fromkeys(("trigger_number", "encoder", "code", "regions"), pa.int64())
     kinds |= {"time": pa.timestamp("us", tz="UTC"), "is_simulated": pa.bool_()}
-    numbers = ("score", "threshold", "acquired_ms", "inspected_ms", "decided_ms", "actuated_ms")
+    numbers = ("score", "threshold", "acquired_ms", "inspected_ms", "decided_ms")
     kinds |= dict.fromkeys(numbers, pa.float64())
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
 

@@ -20,7 +20,7 @@ from keenline.types import Result, Verdict
 COLUMNS = (
     "result_id", "station", "trigger_number", "time", "part_id", "part", "verdict", "actuates",
     "code", "reasons", "cameras", "score", "threshold", "regions", "classes", "acquired_ms",
-    "inspected_ms", "decided_ms", "actuated_ms", "encoder", "recipe_sha256", "bundle_sha256",
+    "inspected_ms", "decided_ms", "encoder", "recipe_sha256", "bundle_sha256",
     "station_sha256", "software", "is_simulated", "image_sha256",
 )  # fmt: skip
 """Columns of an export, one row a result. `score` and `threshold`: of the view that is furthest
@@ -59,7 +59,7 @@ class Figures:
     first: datetime | None
     last: datetime | None
     milliseconds: Mapping[str, tuple[float, float, float]]
-    """p50, p99 and longest, from the trigger to `acquired`, `inspected`, `decided`, `actuated`."""
+    """p50, p99 and longest, from the trigger to `acquired`, `inspected`, `decided`."""
     refused: int
     """Entries of the whole database that could not be stored; the table `refused` has them."""
     events: int
@@ -110,7 +110,7 @@ def figures(database: Database, query: Query) -> Figures:
             for column in (results.c.verdict, results.c.code)
         )
         first, last = connection.execute(span).one()
-        names = ("acquired", "inspected", "decided", "actuated")
+        names = ("acquired", "inspected", "decided")
         times = {
             name: _spread(list(connection.scalars(_present(results.c[f"{name}_ms"], query))))
             for name in names
@@ -152,7 +152,6 @@ def flat(result: Result) -> dict[str, Any]:
         "acquired_ms": result.timings.acquired,
         "inspected_ms": result.timings.inspected,
         "decided_ms": result.timings.decided,
-        "actuated_ms": result.timings.actuated,
         "encoder": result.trigger.encoder,
         "recipe_sha256": result.recipe_sha256,
         "bundle_sha256": result.bundle_sha256,

@@ -73,7 +73,6 @@ def result_rows(result: Result, content: str) -> ResultRows:
         "acquired_ms": timings.acquired,
         "inspected_ms": timings.inspected,
         "decided_ms": timings.decided,
-        "actuated_ms": timings.actuated,
         "recipe_sha256": result.recipe_sha256,
         "bundle_sha256": result.bundle_sha256,
         "station_sha256": result.station_sha256,

@@ -72,7 +72,6 @@ results = Table(
     Column("acquired_ms", Double),
     Column("inspected_ms", Double),
     Column("decided_ms", Double),
-    Column("actuated_ms", Double),
     Column("recipe_sha256", _SHA, nullable=False),
     Column("bundle_sha256", _SHA, nullable=False),
     Column("station_sha256", _SHA, nullable=False),

@@ -39,7 +39,6 @@ def _results() -> None:
         sa.Column("acquired_ms", sa.Double),
         sa.Column("inspected_ms", sa.Double),
         sa.Column("decided_ms", sa.Double),
-        sa.Column("actuated_ms", sa.Double),
         sa.Column("recipe_sha256", _SHA, nullable=False),
         sa.Column("bundle_sha256", _SHA, nullable=False),
         sa.Column("station_sha256", _SHA, nullable=False),
