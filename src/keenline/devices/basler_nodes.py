@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,7 +32,10 @@ _NODE = re.compile(r"thrown in node '(\w+)'")
 def load() -> tuple[Any, Any]:
     """The modules `pylon` and `genicam` of pypylon; raises EnvironmentMissing."""
     try:
-        from pypylon import genicam, pylon
+        with warnings.catch_warnings():
+            # SWIG's types lack __module__; where that warning is an error, the import crashes.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from pypylon import genicam, pylon
     except ImportError as error:
         raise no_package("basler", "pypylon", error) from error
     return pylon, genicam

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-_WIDTH = 0x10000  # GigE Vision 1.x sends block ids of 16 bits
-_RESERVED = 1  # ... of which 0 is reserved for packet resends, so that 65535 is followed by 1
+_LAP = 0xFFFF  # GigE Vision 1.x: block ids have 16 bits, and 0 is no frame, so 1 follows 65535
+_LAP_WITH_0 = 0x10000  # ... for the cameras that use 0 all the same
 
 
 class FrameNumbers:
@@ -15,27 +15,31 @@ class FrameNumbers:
 
     def __init__(self, first: int | None) -> None:
         self._first = first
-        self._before: int | None = None
-        self._lap = 0
-
-    def number(self, frame_id: int) -> int:
-        """The number of the frame with this id; ids are given in the order in which they come."""
-        if self._first is None:
-            self._first = frame_id
-        if self._before is not None and _is_wrapped(self._before, frame_id):
-            # A camera that does use 0 has one more id a lap.
-            self._lap += _WIDTH if frame_id == 0 else _WIDTH - _RESERVED
-        self._before = frame_id
-        return self._lap + frame_id - self._first + 1
+        self._newest_id: int | None = None
+        self._newest = 0
+        self._lap = _LAP
 
     @property
-    def next_number(self) -> int:
-        """The number of the frame to come, where it brings no id of its own."""
-        if self._before is None or self._first is None:
-            return 1
-        return self._lap + self._before - self._first + 2
+    def newest(self) -> int:
+        """The highest number so far, 0 before the first."""
+        return self._newest
 
+    def number(self, frame_id: int) -> int:
+        """The number of the frame with this id; below `newest` for one that comes late."""
+        if self._newest_id is None:
+            self._newest_id = frame_id
+            self._newest = 1 if self._first is None else frame_id - self._first + 1
+            return self._newest
+        if frame_id == 0:
+            self._lap = _LAP_WITH_0
+        number = self._newest + self._step(self._newest_id, frame_id)
+        if number > self._newest:
+            self._newest, self._newest_id = number, frame_id
+        return number
 
-def _is_wrapped(before: int, now: int) -> bool:
-    """Half a lap decides between a wrap and an id out of order; wider ids never wrap."""
-    return _WIDTH // 2 <= before < _WIDTH and now < before - _WIDTH // 2
+    def _step(self, before: int, now: int) -> int:
+        """From one id to another, the short way round where ids may wrap; wider ids never do."""
+        step = now - before
+        if before > _LAP or now > _LAP or abs(step) <= _LAP // 2:
+            return step
+        return step + self._lap if step < 0 else step - self._lap

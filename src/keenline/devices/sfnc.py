@@ -79,8 +79,7 @@ def apply_settings(nodes: Nodes, settings: SfncSettings) -> None:
     Raises CameraError: CAMERA_REFUSED naming node, value and what is allowed, CAMERA_NO_TRIGGER
     where the trigger mode has no node.
     """
-    if nodes.has("AcquisitionMode"):
-        set_node(nodes, "AcquisitionMode", "Continuous")
+    _ensure(nodes, "AcquisitionMode", "Continuous")
     if settings.pixel_format is not None:
         set_node(nodes, "PixelFormat", settings.pixel_format)
     _set_region(nodes, settings)
@@ -105,10 +104,9 @@ def set_trigger(nodes: Nodes, mode: TriggerMode, line: str, edge: str) -> None:
         if selector != _FRAME_START:  # such as AcquisitionStart, that would hold up all frames
             nodes.write("TriggerSelector", selector)
             _turn_off(nodes, "TriggerMode")
-    if nodes.has("TriggerSelector"):
-        set_node(nodes, "TriggerSelector", _FRAME_START)
+    _ensure(nodes, "TriggerSelector", _FRAME_START)
     if mode == "free":
-        set_node(nodes, "TriggerMode", "Off")
+        _ensure(nodes, "TriggerMode", "Off")
         return
     source = "Software" if mode == "software" else line
     if source not in nodes.choices("TriggerSource"):
@@ -116,8 +114,8 @@ def set_trigger(nodes: Nodes, mode: TriggerMode, line: str, edge: str) -> None:
         raise no_trigger(nodes.camera, mode, f"TriggerSource knows: {known}, not {source}")
     set_node(nodes, "TriggerMode", "On")
     set_node(nodes, "TriggerSource", source)
-    if mode == "line" and nodes.has("TriggerActivation"):
-        set_node(nodes, "TriggerActivation", edge)
+    if mode == "line":
+        _ensure(nodes, "TriggerActivation", edge)
 
 
 def set_node(nodes: Nodes, name: str, value: NodeValue) -> None:
@@ -201,6 +199,12 @@ def _set_region(nodes: Nodes, settings: SfncSettings) -> None:
 
 def _given(values: Mapping[str, int | None]) -> dict[str, int]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _ensure(nodes: Nodes, name: str, value: str) -> None:
+    """Where there is such a node; one that has only this value may be read-only."""
+    if nodes.has(name) and nodes.read(name) != value:
+        set_node(nodes, name, value)
 
 
 def _present(nodes: Nodes, names: tuple[str, ...]) -> str | None:
