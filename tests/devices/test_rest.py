@@ -91,6 +91,7 @@ class TestRest(PlcContract):
 
     def test_the_connection_is_kept(self, rig, plc):
         plc.read()
+        plc.write({"ready": True})
         before = rig.peer.get("connections")
         for _ in range(10):
             plc.read()
