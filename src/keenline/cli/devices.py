@@ -6,10 +6,13 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from keenline.devices.aravis import AravisSettings
 from keenline.devices.basler import BaslerSettings
 from keenline.devices.ethernetip import EthernetIpSettings
+from keenline.devices.camera import Camera, CameraSettings
 from keenline.devices.folder import FolderSettings
 from keenline.devices.genicam import GenicamSettings
+from keenline.devices.lights import LitCamera
 from keenline.devices.modbus import ModbusSettings
 from keenline.devices.opcua import OpcUaSettings
 from keenline.devices.plc_simulated import SimulatedPlcSettings
@@ -20,7 +23,8 @@ from keenline.devices.upload import UploadSettings
 from keenline.devices.video import VideoSettings
 
 CameraTable: TypeAlias = Annotated[
-    BaslerSettings
+    AravisSettings
+    | BaslerSettings
     | FolderSettings
     | GenicamSettings
     | SimulatedSettings
@@ -40,3 +44,11 @@ PlcTable: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 """`[plc]`."""
+
+
+def build_camera(settings: CameraSettings) -> Camera:
+    """The camera of a `[[cameras]]` table, with its lights where it has any; not yet open."""
+    camera = settings.build()
+    if settings.lights is None:
+        return camera
+    return LitCamera(camera, settings.lights, is_fired=settings.trigger == "software")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -45,6 +46,8 @@ def station(
         from keenline.cli.station_config import load_station
 
         loaded = load_station(config)
+        config = config.resolve()
+        os.chdir(config.parent)  # where every relative path in it begins
         if check:
             _check(loaded, config.parent, terminal)
         else:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keenline import __version__
+from keenline.cli.devices import build_camera
 from keenline.cli.station_config import StationConfig, load_station
 from keenline.cli.vision_control import StationControl
 from keenline.errors import Code, KeenlineError, StationError, StoreError
@@ -196,7 +197,7 @@ def _plan(config: StationConfig, folder: Path) -> StationPlan:
     return StationPlan(
         facts=facts,
         bundle=folder / config.bundle,
-        cameras=[(table.build(), table.trigger) for table in config.cameras],
+        cameras=[(build_camera(table), table.trigger) for table in config.cameras],
         plc=None if config.plc is None else config.plc.build(),
         recipe=recipe,
         trigger=config.trigger,
