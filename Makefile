@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := tests/peers/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MADE_FROM := pyproject.toml constraints.txt
 
@@ -15,7 +16,7 @@ demo: $(VENV)/core.stamp ## learn a rendered part, inspect it, write a report
 	@echo "==> keenline demo"
 	$(BIN)/keenline demo
 
-test: $(VENV)/dev.stamp ## run every test
+test: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run every test
 	@echo "==> pytest"
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -38,7 +39,7 @@ bench: $(VENV)/dev.stamp ## measure speed, memory and accuracy (takes long)
 	done
 
 clean: ## remove the virtual environment and what tools cached
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/made.stamp:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, 3.12 or 3.13"; exit 1; }
@@ -58,4 +59,15 @@ $(VENV)/core.stamp: $(VENV)/made.stamp $(MADE_FROM)
 $(VENV)/dev.stamp: $(VENV)/core.stamp $(MADE_FROM)
 	@echo "==> installing what tests and checks need"
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# Without npm their tests skip, unless KEENLINE_REQUIRE_PEERS is set.
+$(PEERS)/peers.stamp: tests/peers/package.json
+	@mkdir -p $(PEERS)
+	@if command -v npm >/dev/null; then \
+	  echo "==> installing the peers of tests that come from npm"; \
+	  npm install --prefix tests/peers --no-package-lock --no-audit --no-fund --loglevel error; \
+	else \
+	  echo "==> npm is not here: tests against peers from npm will be skipped"; \
+	fi
 	@touch $@

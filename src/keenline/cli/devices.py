@@ -8,8 +8,8 @@ from pydantic import Field
 
 from keenline.devices.aravis import AravisSettings
 from keenline.devices.basler import BaslerSettings
-from keenline.devices.ethernetip import EthernetIpSettings
 from keenline.devices.camera import Camera, CameraSettings
+from keenline.devices.ethernetip import EthernetIpSettings
 from keenline.devices.folder import FolderSettings
 from keenline.devices.genicam import GenicamSettings
 from keenline.devices.lights import LitCamera
