@@ -61,13 +61,9 @@ $(VENV)/dev.stamp: $(VENV)/core.stamp $(MADE_FROM)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# Without npm their tests skip, unless KEENLINE_REQUIRE_PEERS is set.
-$(PEERS)/peers.stamp: tests/peers/package.json
+$(PEERS)/peers.stamp: $(VENV)/dev.stamp tests/peers/package.json
+	@echo "==> installing the peers of tests that come from npm"
 	@mkdir -p $(PEERS)
-	@if command -v npm >/dev/null; then \
-	  echo "==> installing the peers of tests that come from npm"; \
-	  npm install --prefix tests/peers --no-package-lock --no-audit --no-fund --loglevel error; \
-	else \
-	  echo "==> npm is not here: tests against peers from npm will be skipped"; \
-	fi
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm install --prefix tests/peers --no-package-lock \
+	  --no-audit --no-fund --loglevel error
 	@touch $@

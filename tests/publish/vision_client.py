@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from tests.peers import require_peer
+from tests.peers.node_peer import require_package
 
 PEERS = Path(__file__).parents[1] / "peers"
 URI = "urn:keenline:test-client"
@@ -77,9 +76,7 @@ class Client:
 
     def command(self, endpoint: str, *do: str, **facts: Any) -> list[str]:
         """What to run: `do` are actions of tests/peers/opcua_client.js."""
-        node = shutil.which("node")
-        if node is None or not (PEERS / "node_modules" / "node-opcua").is_dir():
-            require_peer("needs node and npm package node-opcua (npm install --prefix tests/peers)")
+        node = require_package("node-opcua")
         wanted = {
             "endpoint": endpoint,
             "security": "sign-and-encrypt",
@@ -89,7 +86,7 @@ class Client:
             "folder": str(self.folder / "pki"),
             "do": do,
         } | facts
-        return [str(node), str(PEERS / "opcua_client.js"), json.dumps(wanted)]
+        return [node, str(PEERS / "opcua_client.js"), json.dumps(wanted)]
 
     def run(self, endpoint: str, *do: str, **facts: Any) -> dict[str, dict[str, Any]]:
         """What the client said, by its words."""

@@ -34,11 +34,16 @@ def demo(
         Path, typer.Option("--output", "-o", help="The folder to write.", metavar="DIR")
     ] = Path("keenline-demo"),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, other plates.")] = 0,
+    line_seconds: Annotated[
+        float,
+        typer.Option("--line-seconds", min=0, help="How long the simulated line runs; 0: not."),
+    ] = 30.0,
     open_report: Annotated[
         bool, typer.Option("--open", help="Open the report in the browser.", show_default=False)
     ] = False,
 ) -> None:
-    """Render a metal plate, learn it from 60 good photos, inspect 60, write a report.
+    """Render a metal plate, learn it from 60 good photos, inspect 60, write a report, and let the
+    plates run past a simulated camera with a PLC.
 
     Needs no camera, no internet and no images.
     """
@@ -65,9 +70,21 @@ def demo(
         terminal.say()
         inspector = Inspector.open(bundle)
         show_evaluated(bundle, inspector, dataset, Files(report=report), terminal)
+        if line_seconds:
+            _run_line(bundle, images, output / "line", line_seconds, terminal)
         terminal.next_step("keenline", "inspect", str(bundle), str(images / "test"))
     if open_report:
         typer.launch(report.resolve().as_uri())
+
+
+def _run_line(bundle: Path, images: Path, folder: Path, seconds: float, terminal: Terminal) -> None:
+    from keenline.cli.simulate import run_line
+    from keenline.cli.simulated_line import Wanted
+
+    terminal.say()
+    terminal.say("The same plates on a virtual conveyor, 20 a second:", "bold")
+    folder.mkdir(exist_ok=True)
+    run_line(Wanted(bundle, images), folder, seconds, terminal)
 
 
 def _require_ours(folder: Path) -> None:
