@@ -1,12 +1,11 @@
 """Turns what any GenICam camera sends, through its maker's GenTL producer, into frames.
 
 A producer is a `.cti` file that comes with the camera's driver (EMVA "GenICam GenTL Standard"
-1.6); harvesters finds the devices behind it and reads their description.
+1.6); harvesters reads the descriptions of the devices behind it.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import suppress
@@ -26,7 +25,8 @@ from keenline.devices.camera_errors import (
     unknown_pixels,
 )
 from keenline.devices.frame_numbers import FrameNumbers
-from keenline.devices.genicam_nodes import GenApiNodes, Sdk, load, translated
+from keenline.devices.genicam_nodes import GenApiNodes, Sdk, answers, load, translated
+from keenline.devices.genicam_producer import Producers, producer_files
 from keenline.devices.genicam_stream import Stream
 from keenline.devices.pixel_formats import known, to_rgb
 from keenline.errors import CameraError
@@ -34,7 +34,7 @@ from keenline.strict_toml import content_fault
 from keenline.types import Frame
 
 _LOOK_EVERY_S = 0.0005
-_PATH = "GENICAM_GENTL64_PATH"  # GenTL 1.6, 2.1.2: folders in which producers are found
+_ASK_EVERY_S = 1.0
 _COUNT_FROM_0 = "U3V"  # USB3 Vision counts frames from 0, GigE Vision from 1
 
 
@@ -71,7 +71,7 @@ class GenicamCamera:
         self.name = settings.name
         self._settings = settings
         self._sdk: Sdk | None = None
-        self._harvester: Any = None
+        self._producers: Producers | None = None
         self._device: Any = None
         self._nodes: GenApiNodes | None = None
         self._stream: Stream | None = None
@@ -79,6 +79,7 @@ class GenicamCamera:
         self._numbers = FrameNumbers(1)
         self._first_id = 1
         self._is_running = False
+        self._ask_again = 0.0
         self._in_use = threading.Lock()  # its buffers are not freed while one is being copied
         self._exposure_us: float | None = None
         self._gain_db: float | None = None
@@ -86,17 +87,17 @@ class GenicamCamera:
     def open(self) -> CameraFacts:
         self.close()
         sdk = self._sdk = load()
-        producers = self._producers()
-        self._harvester = sdk.harvesters.Harvester()
-        for each in producers:
-            self._harvester.add_file(each)
+        files = producer_files(self._settings.producer)
+        for each in files:
+            if not Path(each).is_file():
+                raise missing(self.name, f"the producer {each}", ("no such file",))
         try:
             with translated(sdk, self.name, opening=True):
-                self._harvester.update()
-                info = self._found(producers)
+                self._producers = Producers(sdk, files)
+                info = self._found(files)
                 self._device = info.create_device()
                 self._device.open(sdk.gentl.DEVICE_ACCESS_FLAGS_LIST.DEVICE_ACCESS_EXCLUSIVE)
-                owner = sdk.harvesters.Device(module=self._device, parent=info.parent)
+                owner = sdk.harvesters.Device(module=self._device, parent=None)
                 remote = sdk.harvesters.RemoteDevice(module=self._device, parent=owner)
                 self._nodes = GenApiNodes(sdk, remote.node_map, self.name)
             self._facts = self._set_up(sdk, info)
@@ -129,6 +130,7 @@ class GenicamCamera:
                 if buffer is not None:
                     return self._frame(stream, buffer)
             if time.monotonic() > end:
+                self._check_presence(sdk)
                 raise timed_out(self.name, timeout_s, "nothing")
             time.sleep(_LOOK_EVERY_S)
 
@@ -163,49 +165,41 @@ class GenicamCamera:
 
     def close(self) -> None:
         self.stop()
-        device, self._device = self._device, None
-        harvester, self._harvester = self._harvester, None
         stream, self._stream, self._nodes = self._stream, None, None
+        device, self._device = self._device, None
+        producers, self._producers = self._producers, None
         if stream is not None:
             stream.close()
-        if self._sdk is None:
-            return
-        for step in ([device.close] if device else []) + ([harvester.reset] if harvester else []):
+        if device is not None and self._sdk is not None:
             with suppress(*self._sdk.faults):  # of a camera that is gone
-                step()
+                device.close()
+        if producers is not None:
+            producers.release()
 
-    def _producers(self) -> list[str]:
-        """The `.cti` files; raises CameraError CAMERA_MISSING for one that is not there."""
-        named = self._settings.producer
-        for each in named:
-            if not Path(each).is_file():
-                raise missing(self.name, f"the producer {each}", ("no such file",))
-        if named:
-            return list(named)
-        folders = [each for each in os.environ.get(_PATH, "").split(os.pathsep) if each]
-        found = [str(file) for folder in folders for file in sorted(Path(folder).glob("*.cti"))]
-        if not found:
-            raise missing(self.name, f"`producer`, or .cti files in {_PATH}", folders)
-        return found
-
-    def _found(self, producers: list[str]) -> Any:
-        devices = list(self._harvester.device_info_list)
+    def _found(self, files: list[str]) -> Any:
+        """The device that the settings name; raises CameraError CAMERA_MISSING."""
+        assert self._producers is not None
+        there = self._producers.devices()
         settings = self._settings
-        for key, asked in (
-            ("serial_number", settings.serial),
-            ("id_", settings.id),
-            ("model", settings.model),
-        ):
-            if asked is not None:
-                devices = [each for each in devices if self._told(each, key) == asked]
-        if devices:
-            return devices[0]
-        there = [
-            f"{self._told(each, 'model')} {self._told(each, 'serial_number')}"
-            for each in self._harvester.device_info_list
+        keys = {"serial_number": settings.serial, "id_": settings.id, "model": settings.model}
+        asked = {key: value for key, value in keys.items() if value is not None}
+        for device in there:
+            if all(self._told(device, key) == value for key, value in asked.items()):
+                return device
+        wanted = next(iter(asked.values()), "any camera")
+        behind = ", ".join(files) or "no producer: neither `producer` nor GENICAM_GENTL64_PATH"
+        names = [
+            f"{self._told(each, 'model')} {self._told(each, 'serial_number')}" for each in there
         ]
-        asked = settings.serial or settings.id or settings.model or "any camera"
-        raise missing(self.name, f"{asked} behind {', '.join(producers)}", there)
+        raise missing(self.name, f"{wanted} behind {behind}", names)
+
+    def _check_presence(self, sdk: Sdk) -> None:
+        """Raises CameraError CAMERA_GONE; at most once a second it asks the camera."""
+        if time.monotonic() < self._ask_again:
+            return
+        self._ask_again = time.monotonic() + _ASK_EVERY_S
+        if self._device is not None and not answers(sdk, self._device):
+            raise gone(self.name, "it does not answer any more")
 
     def _told(self, info: Any, key: str) -> str:
         assert self._sdk is not None

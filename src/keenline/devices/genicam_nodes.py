@@ -94,6 +94,22 @@ def meaning(error: Exception) -> Code:
     return next(FAULTS[name] for name in names if name in FAULTS)
 
 
+def answers(sdk: Sdk, device: Any) -> bool:
+    """Whether an open device still answers. A producer may keep silent about one that is lost, so
+    its first register is read: the version, with GigE Vision as with USB3 Vision."""
+    try:
+        device.remote_port.read(0, 4)
+    except (
+        sdk.gentl.InvalidAddressException,
+        sdk.gentl.AccessDeniedException,
+        sdk.gentl.NotImplementedException,
+    ):
+        return True  # it has no such register, and says so
+    except sdk.faults:
+        return False
+    return True
+
+
 class GenApiNodes:
     """`Nodes` of one open camera."""
 
