@@ -15,6 +15,7 @@ from typing import Protocol
 from keenline.devices.plc import Plc, Signals, SignalValue
 from keenline.errors import Code, EnvironmentMissing, KeenlineError, PartError, PlcError
 from keenline.station.handshake import Handshake, Request
+from keenline.station.plc_panel import VALID, PlcPanel
 from keenline.station.rulings import Ruling
 from keenline.station.settings import HandshakeSettings
 from keenline.station.tally import Tally
@@ -23,8 +24,6 @@ from keenline.types import Trigger, TriggerSource, Verdict
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _BEAT_RANGE = 1 << 15
-# Written first and last: what is shown is never read as valid while it changes.
-_VALID = "result_valid"
 
 
 class PlcListener(Protocol):
@@ -85,7 +84,7 @@ class PlcLink:
         self._rulings: deque[Ruling] = deque()
         self._entering: deque[Trigger] = deque()
         self._wake = threading.Condition()
-        self._shown: dict[str, SignalValue] = {}
+        self._panel = PlcPanel(plc)
         self._timed: dict[int, Ruling] = {}
         self._trouble: KeenlineError | None = PlcError(
             Code.PLC_UNREACHABLE, "The PLC is not connected yet", where=plc.name
@@ -128,7 +127,7 @@ class PlcLink:
         pause = _FIRST_PAUSE_S
         while not self._is_stopping:
             try:
-                if not self._shown:
+                if not self._panel.is_lit:
                     self.plc.connect()
                     self._begin()
                 self._once()
@@ -141,11 +140,7 @@ class PlcLink:
         self._say_goodbye()
 
     def _begin(self) -> None:
-        """After connecting: nothing is valid, nothing passes, whatever the PLC still holds."""
-        first: Signals = {_VALID: False, "passed": False, "ready": False, "busy": False}
-        self.plc.write({_VALID: False})
-        self.plc.write(first)
-        self._shown = dict(first)
+        self._panel.begin()
         self._heard = (None, time.monotonic())
         self._read_at = time.monotonic()
 
@@ -229,33 +224,13 @@ class PlcLink:
         wanted["fault"] = trouble is not None
         if trouble is not None:
             wanted["fault_code"] = int(trouble.code)
-        elif not wanted[_VALID]:
+        elif not wanted[VALID]:
             wanted["fault_code"] = 0
         if (now - self._beaten) * 1e3 >= self._settings.beat_ms:
             self._beat, self._beaten = (self._beat + 1) % _BEAT_RANGE, now
             wanted["heartbeat"] = self._beat
-        self._show(wanted)
-
-    def _show(self, wanted: dict[str, SignalValue]) -> None:
-        changed = {name: value for name, value in wanted.items() if self._shown.get(name) != value}
-        if not changed:
-            return
-        result_changes = any(
-            name not in ("heartbeat", "busy", "ready", "fault") for name in changed
-        )
-        if result_changes and self._shown.get(_VALID):
-            self.plc.write({_VALID: False})
-            self._shown[_VALID] = False
-            changed[_VALID] = wanted[_VALID]
-        valid = changed.pop(_VALID, None)
-        if changed:
-            self.plc.write(changed)
-            self._shown |= changed
-        if valid:
-            self.plc.write({_VALID: True})
+        if self._panel.show(wanted):
             self._note_actuated(wanted)
-        if valid is not None:
-            self._shown[_VALID] = valid
 
     def _note_actuated(self, shown: Signals) -> None:
         part_id = shown["result_part_id"]
@@ -280,7 +255,7 @@ class PlcLink:
 
     def _lose(self, trouble: KeenlineError) -> None:
         self.plc.close()
-        self._shown = {}
+        self._panel.lose()
         self._timed.clear()
         self._handshake.lost()
         self._change(trouble)
@@ -298,12 +273,12 @@ class PlcLink:
             )
 
     def _say_goodbye(self) -> None:
-        if not self._shown:
+        if not self._panel.is_lit:
             return
         try:
             self._take_rulings()
             self._write(time.monotonic())
-            self.plc.write({"ready": False, "busy": False, "fault": True})
+            self._panel.leave()
         except PlcError:
             return  # gone: its own watch on our heartbeat tells it
 

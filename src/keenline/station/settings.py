@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from keenline.strict_toml import StrictTable
+from keenline.strict_toml import StrictTable, content_fault
 from keenline.value_words import Words
 
 
@@ -41,6 +41,13 @@ class TrackingSettings(StrictTable):
     """The verdict is given to the PLC this much before the gate."""
     direction: Literal["up", "down"] = "up"
     """Whether the count rises or falls as parts move on."""
+
+    @model_validator(mode="after")
+    def _lead_is_before_the_gate(self) -> TrackingSettings:
+        if not 0 <= self.lead_counts <= self.gate_counts:
+            words = f"= {self.lead_counts}; allowed: whole number, 0 to gate_counts"
+            raise content_fault(words, "lead_counts")
+        return self
 
 
 class HandshakeSettings(StrictTable):
