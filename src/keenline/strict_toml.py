@@ -145,7 +145,7 @@ def _content_faults(
     faults: dict[KeyPath, str] = {}
     for details in error.errors(include_url=False):
         place = place_of(model, details["loc"])
-        path = (*place.path, *details.get("ctx", {}).get("below", ()))
+        path = (*place.path, *_below(details))
         # A line left out for its syntax may hold the key that seems to be missing.
         if details["type"] == "missing" and is_syntax and isinstance(path[-1], str):
             continue
@@ -154,7 +154,27 @@ def _content_faults(
     return faults
 
 
+def _below(details: ErrorDetails) -> tuple[str | int, ...]:
+    """From where pydantic puts the fault to the key that is at fault."""
+    facts = details.get("ctx", {})
+    if _names_its_key(details) and isinstance(details["input"], dict):
+        return (_unquoted(facts["discriminator"])[0],)
+    return tuple(facts.get("below", ()))
+
+
+def _names_its_key(details: ErrorDetails) -> bool:
+    """Whether the key that chooses among several tables is missing or wrong."""
+    is_tag = details["type"] in ("union_tag_not_found", "union_tag_invalid")
+    return is_tag and details["ctx"]["discriminator"].startswith("'")
+
+
+def _unquoted(words: str) -> list[str]:
+    return re.findall("'([^']*)'", words)
+
+
 def _message(details: ErrorDetails, place: Place, model: type[BaseModel]) -> str:
+    if _names_its_key(details) and isinstance(details["input"], dict):
+        return _which_kind(details, place)
     if details["type"] == "extra_forbidden":
         return f"is not a key here; {_suggestion(str(details['loc'][-1]), place, model)}"
     if details["type"] == "missing":
@@ -162,6 +182,16 @@ def _message(details: ErrorDetails, place: Place, model: type[BaseModel]) -> str
     if details["type"] == "content":
         return details["msg"]
     return f"= {_as_toml(details['input'])}; allowed: {place.allowed}"
+
+
+def _which_kind(details: ErrorDetails, place: Place) -> str:
+    allowed = place.allowed.split(" = ", 1)[-1]
+    if details["type"] == "union_tag_not_found":
+        return f"is missing; allowed: {allowed}"
+    tag = str(details["ctx"]["tag"])
+    close = difflib.get_close_matches(tag, _unquoted(details["ctx"]["expected_tags"]), n=1)
+    meant = f"did you mean {_as_toml(close[0])}? " if close else ""
+    return f"= {_as_toml(tag)}; {meant}allowed: {allowed}"
 
 
 def _suggestion(key: str, place: Place, model: type[BaseModel]) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -136,29 +135,35 @@ def _member(kind: Any, index: int) -> Any:
 
 
 def _union(members: Iterable[Any], rules: Sequence[object]) -> str:
+    bare = [_bare(member)[0] for member in members if member is not types.NoneType]
+    kinds = [kind for member in bare for kind in _kinds_of(member)]
+    if len(kinds) > 1:
+        return f"table with kind = {_one_of(kinds)}"
     words = [describe(member, rules) for member in members if member is not types.NoneType]
     return ", or ".join(dict.fromkeys(words))
+
+
+def _kinds_of(kind: Any) -> list[object]:
+    """The values of `kind` by which the tables of a union are told apart."""
+    fields = [table.model_fields.get("kind") for table in _tables_of(kind)]
+    return [value for field in fields if field for value in get_args(field.annotation)]
 
 
 def _one_of(values: Iterable[object]) -> str:
     return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
 
 
+_FACTS = ("ge", "gt", "le", "multiple_of", "min_length", "max_length")
+
+
 def _limits(rules: Iterable[object]) -> str:
-    low = high = step = ""
-    for rule in rules:
-        if isinstance(rule, annotated_types.Ge):
-            low = f"{rule.ge}"
-        elif isinstance(rule, annotated_types.Gt):
-            low = f"more than {rule.gt}"
-        elif isinstance(rule, annotated_types.Le):
-            high = f"{rule.le}"
-        elif isinstance(rule, annotated_types.MultipleOf):
-            step = f", a multiple of {rule.multiple_of}"
-        elif isinstance(rule, annotated_types.MinLen):
-            step = ", not empty"
-    if low and high:
-        return f", {low} to {high}{step}"
-    if low:
-        return f", {low if low.startswith('more') else low + ' or more'}{step}"
-    return f"{step}"
+    found = {name: getattr(rule, name) for rule in rules for name in _FACTS if hasattr(rule, name)}
+    if "max_length" in found:
+        return f", {found.get('min_length', 0)} to {found['max_length']} characters"
+    if "min_length" in found:
+        return ", not empty"
+    step = f", a multiple of {found['multiple_of']}" if "multiple_of" in found else ""
+    low = f"more than {found['gt']}" if "gt" in found else f"{found.get('ge', '')}"
+    if "le" in found:
+        return f", {low} to {found['le']}{step}" if low else f", at most {found['le']}{step}"
+    return f", {low if 'gt' in found else low + ' or more'}{step}" if low else step

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from keenline.devices.aravis import AravisSettings
 from keenline.devices.basler import BaslerSettings
@@ -44,6 +44,12 @@ PlcTable: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 """`[plc]`."""
+
+
+def kinds_of(tables: Any) -> dict[str, type[BaseModel]]:
+    """The settings of each `kind` of `CameraTable` or `PlcTable`."""
+    union = get_args(tables)[0]
+    return {get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(union)}
 
 
 def build_camera(settings: CameraSettings) -> Camera:

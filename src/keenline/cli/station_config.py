@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from keenline.cli.devices import CameraTable, PlcTable
+from keenline.cli.devices import CameraTable, PlcTable, kinds_of
 from keenline.errors import Code, StationError
 from keenline.publish.mqtt import MqttSettings
 from keenline.publish.opc40100 import Opc40100Settings
@@ -39,7 +39,11 @@ class StationConfig(StrictTable):
 
     schema_version: Annotated[int, Field(ge=1, le=1), Words("1")] = Field(default=1, alias="schema")
     """Of this form of a configuration."""
-    station: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    station: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"),
+        Words("1 to 64 letters, digits, _ . and -, the first a letter or digit"),
+    ]
     """Its name: letters, digits, `_`, `.` and `-`; unlike that of any other station."""
     bundle: str = Field(min_length=1)
     """The learnt part; relative paths begin at the folder of this file."""
@@ -101,22 +105,49 @@ def _contradictions(content: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         if name in names[:place]:
             words = f'= "{name}"; cameras[{names.index(name)}] has this name'
             yield ("cameras", place, "name"), words
-    trigger = content.get("trigger")
-    source = trigger.get("source", "plc") if isinstance(trigger, dict) else "plc"
+    yield from _untriggered(content, cameras)
+    if "tracking" in content and not _has_input(content.get("plc"), "encoder"):
+        yield ("tracking",), "needs plc.inputs.encoder"
+
+
+def _untriggered(
+    content: dict[str, Any], cameras: Sequence[dict[str, Any]]
+) -> Iterator[tuple[KeyPath, str]]:
+    """Nothing could ever ask for a part."""
+    table = content.get("trigger", {})
+    trigger = table if isinstance(table, dict) else {}
+    source = trigger.get("source", "plc")
     if source == "plc" and "plc" not in content:
-        yield ("trigger",), 'source = "plc" needs a table [plc]; or trigger.source = "camera"'
-    if source == "camera" and cameras and cameras[0].get("trigger", "software") == "software":
+        yield (
+            ("trigger", "source"),
+            '= "plc" needs a table [plc]; or choose "camera" or "software"',
+        )
+    elif source == "plc" and not _has_input(content["plc"], "trigger"):
+        yield ("plc", "inputs"), 'lacks trigger; trigger.source = "plc" needs it'
+    if source == "camera" and cameras and _trigger_of(cameras[0]) == "software":
         yield (
             ("cameras", 0, "trigger"),
             '= "software"; a camera that triggers needs "line" or "free"',
         )
-    if "tracking" in content and not _has_encoder(content.get("plc")):
-        yield ("tracking",), "needs plc.inputs.encoder"
+    if source == "software" and "every_ms" not in trigger and "opcua" not in content:
+        yield ("trigger", "source"), '= "software" needs every_ms, or a table [opcua]'
+    if source in ("plc", "camera") and "every_ms" in trigger:
+        yield ("trigger", "every_ms"), 'is not used; it needs source = "software"'
 
 
-def _has_encoder(plc: object) -> bool:
-    inputs = plc.get("inputs") if isinstance(plc, dict) else None
-    return isinstance(inputs, dict) and "encoder" in inputs
+def _trigger_of(camera: dict[str, Any]) -> object:
+    kind = kinds_of(CameraTable).get(str(camera.get("kind")))
+    return camera.get("trigger", kind and kind.model_fields["trigger"].default)
+
+
+def _has_input(plc: object, name: str) -> bool:
+    """Whether `plc` has an address for an input, or leaves what is wrong to other words."""
+    if not isinstance(plc, dict):
+        return False
+    inputs = plc.get("inputs")
+    if inputs is None:
+        return plc.get("kind") == "simulated"  # which has them all
+    return isinstance(inputs, dict) and name in inputs
 
 
 def _listed(value: object) -> Sequence[object]:
