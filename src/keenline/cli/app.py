@@ -18,6 +18,7 @@ from keenline.cli import (
     distill,
     doctor,
     evaluate,
+    expose,
     inspect,
     results,
     simulate,
@@ -46,6 +47,7 @@ app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("update")(update.update)
 app.command("bench")(bench.bench)
+app.command("expose")(expose.expose)
 app.command("station")(station.station)
 app.command("simulate")(simulate.simulate)
 app.command("distill")(distill.distill)

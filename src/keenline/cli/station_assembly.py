@@ -15,7 +15,7 @@ from keenline.errors import Code, KeenlineError, StationError, StoreError
 from keenline.journal.forwarding import Forwarder, Sink
 from keenline.journal.log import Journal
 from keenline.publish.opc40100 import Opc40100Server
-from keenline.recipe import load_recipe
+from keenline.recipe import Recipe, load_recipe
 from keenline.station.metrics import MetricsServer, StationMetrics
 from keenline.station.opening import StationPlan
 from keenline.station.ports import StationFacts
@@ -40,19 +40,27 @@ class Plant:
         on_result: Callable[[Result], None] = lambda _: None,
         on_event: Callable[[LineEvent], None] = lambda _: None,
         plan: Callable[[StationPlan], StationPlan] = lambda plan: plan,
+        store: Callable[..., Store] = open_store,
     ) -> None:
         """`folder`: where relative paths of the configuration begin; `plan` may change what was
-        planned, as a simulated line does with its devices.
+        planned, as a simulated line does with its devices; `store` makes the store, for a
+        measurement of what another one costs.
 
-        Raises JournalError, OutputError, RecipeError or EnvironmentMissing.
+        Raises JournalError, OutputError or EnvironmentMissing.
         """
         self.config, self.folder = config, folder
+        self._problems: list[KeenlineError] = []
+        """Found before anything was opened."""
+        recipe: Recipe | None = None
+        if config.recipe is not None:
+            with _collecting(self._problems):
+                recipe = load_recipe(folder / config.recipe)
         self.journal = Journal(folder / config.journal)
-        self.store: Store = open_store(
+        self.store: Store = store(
             config.store, station=config.station, folder=folder, on_lost=self._image_lost
         )
         self.station = Station(
-            plan(_plan(config, folder)),
+            plan(_plan(config, folder, recipe)),
             self.journal,
             self.store.keeper,
             on_result=on_result,
@@ -76,7 +84,7 @@ class Plant:
 
     def start(self) -> None:
         """Start everything. Raises StationError with all that could not be started."""
-        problems: list[KeenlineError] = []
+        problems = list(self._problems)
         highest = 0
         try:
             self.store.sink.prepare()
@@ -107,7 +115,10 @@ class Plant:
 
         Raises StationError with all that could not be opened.
         """
-        problems: list[KeenlineError] = []
+        problems = list(self._problems)
+        for secret in secrets_of(self.config):
+            with _collecting(problems):
+                secret.read()
         with _collecting(problems):
             self.store.sink.prepare()
         with _collecting(problems):
@@ -117,6 +128,8 @@ class Plant:
                 self.opcua.start()
         with _collecting(problems):
             self.station.check()
+        with _collecting(problems):
+            self._serve_metrics()
         if problems:
             raise _joined(self.config.station, problems)
 
@@ -144,6 +157,8 @@ class Plant:
     def stop(self, drain_s: float = 5.0) -> None:
         """Stop the line, give records `drain_s` seconds to be delivered, and close everything;
         what is not delivered by then comes after the next start."""
+        if self._stopping.is_set():
+            return
         self.station.stop()
         self.store.keeper.close()
         for forwarder in self.forwarders:
@@ -191,9 +206,8 @@ class Plant:
             database.close()
 
 
-def _plan(config: StationConfig, folder: Path) -> StationPlan:
+def _plan(config: StationConfig, folder: Path, recipe: Recipe | None) -> StationPlan:
     facts = StationFacts(config.station, config.sha256, f"keenline {__version__}")
-    recipe = None if config.recipe is None else load_recipe(folder / config.recipe)
     return StationPlan(
         facts=facts,
         bundle=folder / config.bundle,
