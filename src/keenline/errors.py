@@ -209,7 +209,7 @@ class _ManyProblems(KeenlineError):
             code,
             what,
             where=facts.get("where"),
-            got="\n            ".join(self.problems) or None,
+            got="\n".join(self.problems).replace("\n", "\n            ") or None,
             next=None if next_step is None else str(next_step),
         )
 

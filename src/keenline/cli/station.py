@@ -63,7 +63,7 @@ def _check(config: StationConfig, folder: Path, terminal: Terminal) -> None:
             plant.check()
     finally:
         plant.stop(drain_s=0.0)
-    _describe(config, terminal)
+    _describe(plant, terminal)
     terminal.say("  Everything is there and can be opened.", "green")
     if terminal.as_json:
         terminal.emit({"station": config.station, "check": "passed"})
@@ -80,7 +80,7 @@ def _run(config: StationConfig, path: Path, terminal: Terminal, *, log_passes: b
     try:
         with terminal.waiting("starting"):
             plant.start()
-        _describe(config, terminal)
+        _describe(plant, terminal)
         wishes = _Wishes()
         manager.ready("started")
         while not wishes.wait(manager.interval_s):
@@ -119,7 +119,8 @@ class _Wishes:
         self.reload.set()
 
 
-def _describe(config: StationConfig, terminal: Terminal) -> None:
+def _describe(plant: Plant, terminal: Terminal) -> None:
+    config = plant.config
     terminal.say()
     terminal.fact("station", config.station, "bold")
     terminal.fact("bundle", config.bundle)
@@ -128,8 +129,12 @@ def _describe(config: StationConfig, terminal: Terminal) -> None:
     terminal.fact("PLC", config.plc.kind if config.plc is not None else "none")
     terminal.fact("trigger", config.trigger.source)
     terminal.fact("records", config.store.database)
-    served = [name for name in ("mqtt", "opcua", "metrics") if getattr(config, name) is not None]
+    served = [forwarder.sink.name for forwarder in plant.forwarders[1:]]
     terminal.fact("published", ", ".join(served) or "nowhere")
+    if plant.metrics is not None:
+        assert config.metrics is not None
+        address = f"http://{config.metrics.host}:{plant.metrics.port}/metrics"
+        terminal.fact("metrics", address)
 
 
 def _conclude(plant: Plant, terminal: Terminal) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keenline import __version__
 from keenline.cli.devices import build_camera
-from keenline.cli.station_config import StationConfig, load_station
+from keenline.cli.station_config import StationConfig, load_station, secrets_of
 from keenline.cli.vision_control import StationControl
 from keenline.errors import Code, KeenlineError, StationError, StoreError
 from keenline.journal.forwarding import Forwarder, Sink
@@ -235,7 +235,7 @@ def _joined(name: str, problems: list[KeenlineError]) -> StationError:
         if isinstance(problem, StationError) and problem.code is Code.STATION_START:
             words += problem.problems or (str(problem),)
         else:
-            words.append(str(problem).replace("\n", "\n            "))
+            words.append(str(problem))
     return StationError(
         Code.STATION_START,
         f"The station {name} cannot start",

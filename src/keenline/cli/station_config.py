@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from keenline.cli.devices import CameraTable, PlcTable, kinds_of
+from keenline.credentials import Credential
 from keenline.errors import Code, StationError
 from keenline.publish.mqtt import MqttSettings
 from keenline.publish.opc40100 import Opc40100Settings
@@ -93,6 +94,16 @@ def load_station(path: Path) -> StationConfig:
         return parse_strictly(text, StationConfig, also=_contradictions)
     except TomlFaults as error:
         raise _faulty(path, error.faults, is_syntax=error.is_syntax) from error
+
+
+def secrets_of(table: BaseModel) -> Iterator[Credential]:
+    """Where every secret of a configuration is."""
+    for _, value in table:
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Credential):
+                yield one
+            elif isinstance(one, BaseModel):
+                yield from secrets_of(one)
 
 
 def _contradictions(content: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:

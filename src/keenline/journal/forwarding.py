@@ -86,9 +86,10 @@ class Forwarder:
         self.sink.close()
 
     def drain(self, timeout_s: float) -> bool:
-        """Whether everything that is in the journal now is confirmed in time."""
+        """Whether everything that is in the journal now is confirmed in time; one that was never
+        started is not waited for."""
         goal, end = self._journal.end, time.monotonic() + timeout_s
-        while self.place < goal and time.monotonic() < end:
+        while self.place < goal and self._thread.is_alive() and time.monotonic() < end:
             time.sleep(0.01)
         return self.place >= goal
 

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
+    InfoMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
@@ -47,10 +48,22 @@ class StationMetrics(Collector):
         self._images_trouble = images_trouble
 
     def collect(self) -> Iterator[Metric]:
+        yield self._who()
         yield from self._parts()
         yield from self._latencies()
         yield from self._health()
         yield from self._forwarding()
+
+    def _who(self) -> Metric:
+        facts, programme = self._station.plan.facts, self._station.programme
+        values = {
+            "station": facts.name,
+            "station_sha256": facts.sha256,
+            "software": facts.software,
+            "bundle_sha256": programme.bundle_sha256 if programme else "",
+            "recipe_sha256": programme.recipe_sha256 if programme else "",
+        }
+        return InfoMetricFamily("keenline_station", "What inspects here", value=values)
 
     def _parts(self) -> Iterator[Metric]:
         counts = self._station.tally.counts()
@@ -66,6 +79,10 @@ class StationMetrics(Collector):
         yield codes
         words = "Parts between trigger and verdict"
         yield GaugeMetricFamily("keenline_parts_in_work", words, value=counts.in_work)
+        words = "When the last part got its result; 0 before the first"
+        yield GaugeMetricFamily(
+            "keenline_last_result_timestamp_seconds", words, value=counts.last_result_s or 0.0
+        )
         words = "Entries that the journal's disk does not take"
         yield GaugeMetricFamily("keenline_unrecorded", words, value=counts.unrecorded)
 
@@ -93,7 +110,7 @@ class StationMetrics(Collector):
         value = float(self._images_trouble())
         yield GaugeMetricFamily("keenline_images_stopped", words, value=value)
         words = "Times that the engine's process was started again"
-        restarts = self._station.opened.engine.restarts
+        restarts = self._station.engine_restarts
         yield CounterMetricFamily("keenline_engine_restarts", words, value=restarts)
 
     def _forwarding(self) -> Iterator[Metric]:
@@ -103,12 +120,17 @@ class StationMetrics(Collector):
         failures = CounterMetricFamily("keenline_delivery_failures", words, labels=["sink"])
         words = "1 while a sink has not confirmed everything"
         behind = GaugeMetricFamily("keenline_behind", words, labels=["sink"])
+        words = "1 for a sink that does not take what it is given, by its error"
+        trouble = GaugeMetricFamily("keenline_delivery_trouble", words, labels=["sink", "code"])
         for forwarder in self._forwarders:
             state = forwarder.state
+            if state.trouble is not None:
+                code = f"KL{int(state.trouble.code)}"
+                trouble.add_metric([forwarder.sink.name, code], 1.0)
             delivered.add_metric([forwarder.sink.name], state.delivered)
             failures.add_metric([forwarder.sink.name], state.failures)
             behind.add_metric([forwarder.sink.name], float(state.is_behind))
-        yield from (delivered, failures, behind)
+        yield from (delivered, failures, behind, trouble)
 
 
 class MetricsServer:
@@ -118,6 +140,7 @@ class MetricsServer:
         """Begin to serve. Raises OSError when the port is taken."""
         registry = CollectorRegistry(auto_describe=False)
         registry.register(metrics)
+        ProcessCollector(registry=registry)  # memory, file descriptors, time of the start
         self._server: WSGIServer
         self._thread: threading.Thread
         self._server, self._thread = start_http_server(port, host, registry)

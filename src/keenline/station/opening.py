@@ -232,6 +232,6 @@ def _cannot_start(name: str, problems: Sequence[KeenlineError]) -> StationError:
     return StationError(
         Code.STATION_START,
         f"The station {name} cannot start",
-        problems=[str(problem).replace("\n", "\n            ") for problem in problems],
+        problems=[str(problem) for problem in problems],
         next="correct what is named above; `keenline station --check` tries it without starting",
     )

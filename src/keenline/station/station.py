@@ -23,6 +23,7 @@ from keenline.station.opening import (
     open_programme,
     plc_link,
 )
+from keenline.station.parts import Programme
 from keenline.station.plc_link import NoPlc
 from keenline.station.ports import ImageKeeper
 from keenline.station.recovery import recover
@@ -79,6 +80,16 @@ class Station:
         """Its devices; while it runs."""
         assert self._opened is not None, "the station has not been started"
         return self._opened
+
+    @property
+    def programme(self) -> Programme | None:
+        """What it inspects with; None while it does not run."""
+        return None if self._opened is None else self._opened.programme
+
+    @property
+    def engine_restarts(self) -> int:
+        """How often the engine's process was started again since the bundle was loaded."""
+        return 0 if self._opened is None else self._opened.engine.restarts
 
     @property
     def is_alive(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_left
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ class Counts:
     """Results that the journal could not take yet."""
     actuated_late: int
     """Verdicts that the PLC confirmed after the deadline, or that missed the gate."""
+    last_result_s: float | None = None
+    """When the last part got its result, in seconds since 1970."""
 
     @property
     def settled(self) -> int:
@@ -71,6 +74,7 @@ class Tally:
         self._latencies: dict[str, deque[float]] = {name: deque(maxlen=_KEPT) for name in STAGES}
         self._buckets = {name: [0] * (len(EDGES_MS) + 1) for name in STAGES}
         self._sums = dict.fromkeys(STAGES, 0.0)
+        self._last_result_s: float | None = None
 
     def count(self, what: str, number: int = 1) -> None:
         """Add to one of the counts of `Counts`: triggers, frames, stray_frames and so on."""
@@ -82,6 +86,7 @@ class Tally:
         timings = result.timings
         with self._lock:
             self._verdicts[result.decision.verdict] += 1
+            self._last_result_s = time.time()
             if result.code is not None:
                 self._codes[result.code] += 1
             if result.decision.verdict is Verdict.INVALID:
@@ -110,6 +115,7 @@ class Tally:
                 images_lost=self._numbers["images_lost"],
                 unrecorded=self._numbers["unrecorded"],
                 actuated_late=self._numbers["actuated_late"],
+                last_result_s=self._last_result_s,
             )
 
     def histogram(self, name: str) -> Histogram:
