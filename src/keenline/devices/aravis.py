@@ -144,6 +144,10 @@ class AravisCamera:
         self._exposure_us = sfnc.change_exposure(self._present()[1], microseconds)
         return self._exposure_us
 
+    def select(self, channel: str) -> None:
+        """Light this channel and no other, by the outputs of the camera."""
+        sfnc.select_light(self._present()[1], self._settings.light_outputs, channel)
+
     def stop(self) -> None:
         with self._in_use:
             stream, self._stream = self._stream, None

@@ -152,6 +152,10 @@ class BaslerCamera:
         self._exposure_us = sfnc.change_exposure(self._open_nodes(), microseconds)
         return self._exposure_us
 
+    def select(self, channel: str) -> None:
+        """Light this channel and no other, by the outputs of the camera."""
+        sfnc.select_light(self._open_nodes(), self._settings.light_outputs, channel)
+
     def stop(self) -> None:
         camera = self._camera
         if camera is not None:

@@ -151,6 +151,10 @@ class GenicamCamera:
         self._exposure_us = sfnc.change_exposure(self._present()[1], microseconds)
         return self._exposure_us
 
+    def select(self, channel: str) -> None:
+        """Light this channel and no other, by the outputs of the camera."""
+        sfnc.select_light(self._present()[1], self._settings.light_outputs, channel)
+
     def stop(self) -> None:
         nodes, stream = self._nodes, self._stream
         with self._in_use:

@@ -7,12 +7,13 @@ SFNC 2.0 their older names are tried next.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from keenline.devices.camera import CameraSettings, TriggerMode
 from keenline.devices.camera_errors import no_trigger, refused
+from keenline.strict_toml import content_fault
 
 NodeValue: TypeAlias = bool | int | float | str
 
@@ -43,11 +44,22 @@ class SfncSettings(CameraSettings):
     """With `trigger = "line"`: SFNC TriggerSource."""
     edge: Literal["RisingEdge", "FallingEdge", "AnyEdge", "LevelHigh", "LevelLow"] = "RisingEdge"
     """With `trigger = "line"`: SFNC TriggerActivation."""
+    light_outputs: dict[str, str] = Field(default_factory=dict)
+    """SFNC UserOutputSelector of each light channel, such as `UserOutput1`; the line that leads to
+    the light is set to it by `nodes`. For `lights` with `switched_by = "camera"`."""
     buffers: int = Field(default=16, ge=3, le=256)
     """Frames that may wait in memory; with more, the newest are lost and their numbers missing."""
     nodes: dict[str, NodeValue] = Field(default_factory=dict)
     """Any other node and its value, set in this order after all others and read back; true sets a
     boolean or executes a command."""
+
+    @model_validator(mode="after")
+    def _every_light_has_its_output(self) -> Self:
+        if self.lights is not None and self.lights.switched_by == "camera":
+            missing = [each for each in self.lights.channels if each not in self.light_outputs]
+            if missing:
+                raise content_fault(f"has no output for: {', '.join(missing)}", "light_outputs")
+        return self
 
 
 class Nodes(Protocol):
@@ -137,6 +149,19 @@ def set_node(nodes: Nodes, name: str, value: NodeValue) -> None:
     taken = nodes.read(name)
     if not _is_same(value, taken, limits):
         raise refused(nodes.camera, name, value, allowed(nodes, name), f"it took {taken}")
+
+
+def select_light(nodes: Nodes, outputs: Mapping[str, str], channel: str) -> None:
+    """Switch the output of this light on and those of all others off.
+
+    Raises CameraError CAMERA_REFUSED, also for a channel without an output.
+    """
+    if channel not in outputs:
+        raise refused(nodes.camera, "UserOutputValue", channel, ", ".join(outputs) or "no light")
+    # Off before on: two lights at once would show the part as neither does.
+    for name in sorted(outputs, key=lambda each: each == channel):
+        set_node(nodes, "UserOutputSelector", outputs[name])
+        set_node(nodes, "UserOutputValue", name == channel)
 
 
 def exposure_node(nodes: Nodes) -> str | None:
