@@ -39,6 +39,12 @@ def test_each_code_says_what_it_means_its_cause_and_what_to_do():
         assert places == sorted(places), f"KL{number} has its parts in another order"
 
 
+def test_links_within_the_page_lead_to_an_entry():
+    page = PAGE.read_text(encoding="utf-8")
+    anchors = {f"kl{number}-{name.lower()}" for number, name in HEADING.findall(page)}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", page)) <= anchors
+
+
 def test_every_error_belongs_to_the_one_tree():
     raised = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     assert all(issubclass(kind, KeenlineError) for kind in raised if issubclass(kind, Exception))
@@ -78,6 +84,8 @@ def test_a_code_lies_in_the_block_of_its_kind(code):
     blocks = {
         "IMAGE": 11, "MASK": 11, "DATASET": 12, "RECIPE": 13, "OUTPUT": 14, "BUNDLE": 21,
         "BACKBONE": 22, "DETECTOR": 23, "TOO": 23, "VERDICT": 23, "OPTION": 23, "ENGINE": 30,
-        "EXTRA": 40,
+        "EXTRA": 40, "CAMERA": 51, "FRAME": 51, "UPLOAD": 51, "EXPOSURE": 51, "PLC": 52,
+        "STATION": 53, "PART": 54, "JOURNAL": 60, "STORE": 61, "IMAGES": 61, "AUDIT": 61,
+        "BROKER": 62, "PUBLISH": 62, "OPCUA": 62, "CREDENTIAL": 63,
     }  # fmt: skip
     assert code // 100 == blocks[code.name.split("_")[0]]
