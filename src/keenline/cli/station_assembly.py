@@ -11,7 +11,7 @@ from keenline import __version__
 from keenline.cli.devices import build_camera
 from keenline.cli.station_config import StationConfig, load_station, secrets_of
 from keenline.cli.vision_control import StationControl
-from keenline.errors import Code, KeenlineError, StationError, StoreError
+from keenline.errors import Code, KeenlineError, OutputError, StationError, StoreError
 from keenline.journal.forwarding import Forwarder, Sink
 from keenline.journal.log import Journal
 from keenline.publish.opc40100 import Opc40100Server
@@ -24,7 +24,7 @@ from keenline.store.opening import Store, open_database, open_store
 from keenline.store.queries import Query, find
 from keenline.types import LineEvent, Result
 
-_TIDY_S = 30.0
+_TIDY_S = 5.0
 _STORE_LINGER_S = 0.1
 """A transaction costs 1.4 ms of processor time, a result in a batch .15 (benchmarks/store.py)."""
 
@@ -193,6 +193,11 @@ class Plant:
     def _tidy(self) -> None:
         while not self._stopping.wait(_TIDY_S):
             self.journal.forget_before(min(forwarder.place for forwarder in self.forwarders))
+            try:
+                self.journal.refill()
+                self.journal.flush()
+            except OutputError:
+                continue  # the disk is gone: the entries of the line meet the same, and say so
 
     def _image_lost(self, sha256: str, why: str) -> None:
         self.station.tally.count("images_lost")

@@ -9,7 +9,7 @@ import structlog
 
 from keenline.types import LineEvent, Result, Verdict
 
-_ALARMING = ("trouble", "image-lost", "interrupted-parts")
+_ALARMING = ("trouble", "image-lost", "interrupted-parts", "journal-on-reserve")
 
 
 class StationLog:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from keenline.errors import RecordError
+from keenline.errors import OutputError, RecordError
 from keenline.journal.entries import Entry
 from keenline.journal.log import Journal, Place
 
@@ -48,7 +48,7 @@ class Forwarded:
 
     delivered: int
     failures: int
-    trouble: RecordError | None
+    trouble: RecordError | OutputError | None
     """What stopped it last; None when the last batch went through."""
     is_behind: bool
     """There are entries that its sink has not confirmed."""
@@ -71,7 +71,7 @@ class Forwarder:
         self.place = min(max(_kept(self._file), journal.first()), journal.end)
         """Everything before it is confirmed."""
         self._delivered = self._failures = 0
-        self._trouble: RecordError | None = None
+        self._trouble: RecordError | OutputError | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"forward-{sink.name}", daemon=True)
 
@@ -107,7 +107,7 @@ class Forwarder:
                 self._carry_one_batch()
                 pause, self._trouble = _FIRST_PAUSE_S, None
                 self._stopping.wait(self._linger_s)
-            except RecordError as trouble:
+            except (RecordError, OutputError) as trouble:
                 self._failures += 1
                 self._trouble = trouble
                 self._stopping.wait(pause)
@@ -118,14 +118,17 @@ class Forwarder:
         if entries:
             self.sink.deliver(entries)
         self._delivered += len(entries)
-        self._keep(behind)
         self.place = behind
+        self._keep(behind)
 
     def _keep(self, place: Place) -> None:
         # Not synced: after a loss of power the batch comes twice, which a sink takes as once.
         new = self._file.with_suffix(".new")
-        new.write_text(f"{place.segment} {place.offset}\n", "ascii")
-        os.replace(new, self._file)
+        try:
+            new.write_text(f"{place.segment} {place.offset}\n", "ascii")
+            os.replace(new, self._file)
+        except OSError as error:  # a full disk: the sink has the batch, the next one is not held up
+            raise OutputError.of(error, self._file) from error
 
 
 def _kept(file: Path) -> Place:

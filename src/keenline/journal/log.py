@@ -2,13 +2,16 @@
 
 Before the line is told a verdict, the verdict is in this log: written by one `write` to the
 operating system (some 20 microseconds), so that it survives the end of the process, however
-sudden. Against the loss of power it is brought to the disk a little later, by `flush`, which the
-readers that store results wait for. Readers (the database, each publisher) keep their places in
-files beside it; a segment is deleted once all have passed it.
+sudden. Against the loss of power it is brought to the disk a little later, by `flush`. Readers (the
+database, each publisher) keep their places in files beside it; a segment is deleted once all have
+passed it.
+
+A file `reserve` beside it holds room for when the disk is full: thousands of parts more.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -18,8 +21,10 @@ from pathlib import Path
 
 from keenline.errors import Code, JournalError, OutputError
 from keenline.journal.entries import Entry, as_line, from_line
+from keenline.journal.reserve import FULL, Reserve
 
 _SEGMENT_BYTES = 8 << 20
+_RESERVE_BYTES = 16 << 20  # a part takes 1 to 2 kB, so some 10 000 parts
 _SUFFIX = ".journal"
 
 
@@ -34,8 +39,14 @@ class Place:
 class Journal:
     """The log of one station. One process writes; its threads may append at the same time."""
 
-    def __init__(self, folder: Path, *, segment_bytes: int = _SEGMENT_BYTES) -> None:
-        """Open or make the log in `folder`.
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        segment_bytes: int = _SEGMENT_BYTES,
+        reserve_bytes: int = _RESERVE_BYTES,
+    ) -> None:
+        """Open or make the log in `folder`, with so much room set aside for when its disk is full.
 
         Raises JournalError JOURNAL_IN_USE when another process has it open, OutputError when the
         folder cannot be written.
@@ -44,42 +55,66 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._lock = threading.Lock()
         self._grown = threading.Condition(self._lock)
+        self._unsynced: list[int] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._owner = _own(folder)
             self._segment = max(self.segments(), default=1)
-            self._file = self._open_for_append()
+            self._file = self._open_for_append(self._segment)
             self._size = self._end_of_whole_lines()
+            self._reserve = Reserve(folder / "reserve", reserve_bytes)
         except OSError as error:
             raise OutputError.of(error, folder) from error
 
     def append(self, entry: Entry) -> Place:
         """Write `entry`; it is in the hands of the operating system when this returns.
 
-        Raises OutputError when the disk is full or gone; nothing is then in the log.
+        Raises OutputError when the disk is gone, or full and the reserve used up; nothing is then
+        in the log.
         """
         line = as_line(entry)
         with self._grown:
-            start = Place(self._segment, self._size)
             try:
-                self._write(line)
                 if self._size >= self._segment_bytes:
                     self._next_segment()
+                start = Place(self._segment, self._size)
+                self._write_out_of_the_reserve(line)
             except OSError as error:
                 raise OutputError.of(error, self.folder) from error
             self._grown.notify_all()
             return start
 
+    @property
+    def is_on_reserve(self) -> bool:
+        """The disk was full and the reserve is not whole again."""
+        return self._reserve.is_used
+
+    @property
+    def reserve_left(self) -> int:
+        """Bytes that the reserve still holds."""
+        return self._reserve.left
+
+    def refill(self) -> bool:
+        """Fill the reserve again where the disk has room; whether it is whole. Raises
+        OutputError."""
+        with self._lock:
+            try:
+                return self._reserve.refill()
+            except OSError as error:
+                raise OutputError.of(error, self.folder) from error
+
     def flush(self) -> None:
         """Bring all that was appended to the disk itself. Raises OutputError."""
         with self._lock:
-            number = os.dup(self._file)
+            files, self._unsynced = [*self._unsynced, os.dup(self._file)], []
         try:
-            os.fdatasync(number)
+            for number in files:
+                os.fdatasync(number)
         except OSError as error:
             raise OutputError.of(error, self.folder) from error
         finally:
-            os.close(number)
+            for number in files:
+                os.close(number)
 
     def wait(self, place: Place, timeout_s: float) -> bool:
         """Whether there is, or comes in time, anything at or behind `place`."""
@@ -122,17 +157,21 @@ class Journal:
                 self._path(number).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Bring everything to disk and let the folder go."""
-        self.flush()
-        os.close(self._file)
-        os.close(self._owner)
+        """Bring everything to disk and let the folder go. Raises OutputError where that failed."""
+        try:
+            self.flush()
+        finally:
+            self._reserve.close()
+            os.close(self._file)
+            os.close(self._owner)
 
     @property
     def _end(self) -> Place:
         return Place(self._segment, self._size)
 
     def _from(self, place: Place) -> Iterator[tuple[Entry | None, Place]]:
-        for segment in [number for number in self.segments() if number >= place.segment]:
+        numbers = [number for number in self.segments() if number >= place.segment]
+        for segment in numbers:
             offset = place.offset if segment == place.segment else 0
             with self._path(segment).open("rb") as file:
                 file.seek(offset)
@@ -141,25 +180,43 @@ class Journal:
                         break  # being written, or torn by a loss of power and repaired at opening
                     offset += len(line)
                     yield _entry(line), Place(segment, offset)
-            if segment < self._segment:
+            # Nothing is written to a segment once there is a next one. One that appeared after
+            # the list was made is not gone on to: more may have been written to this one since.
+            if segment != numbers[-1]:
                 yield None, Place(segment + 1, 0)
+
+    def _write_out_of_the_reserve(self, line: bytes) -> None:
+        """Write, giving up as much of the reserve as it takes."""
+        while True:
+            try:
+                self._write(line)
+            except OSError as error:
+                if error.errno not in FULL or not self._reserve.give_up(len(line)):
+                    raise
+            else:
+                return
 
     def _write(self, line: bytes) -> None:
         written = os.write(self._file, line)
         if written != len(line):  # the disk became full within the line
             os.ftruncate(self._file, self._size)
-            raise OSError(28, os.strerror(28))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += written
 
     def _next_segment(self) -> None:
-        os.fdatasync(self._file)
-        os.close(self._file)
-        self._segment += 1
-        self._file = self._open_for_append()
-        self._size = 0
+        """Go on in a new file; where there is no room for one, in the old one."""
+        number = self._segment + 1
+        try:
+            new = self._open_for_append(number)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            return
+        self._unsynced.append(self._file)  # the line does not wait for the disk: `flush` does
+        self._file, self._segment, self._size = new, number, 0
 
-    def _open_for_append(self) -> int:
-        return os.open(self._path(self._segment), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def _open_for_append(self, segment: int) -> int:
+        return os.open(self._path(segment), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def _end_of_whole_lines(self) -> int:
         """Cuts off a line that was not finished when the power went."""

@@ -85,6 +85,13 @@ class StationMetrics(Collector):
         )
         words = "Entries that the journal's disk does not take"
         yield GaugeMetricFamily("keenline_unrecorded", words, value=counts.unrecorded)
+        journal = self._station.books.recorder
+        words = "1 while the journal's disk is full, or was and its reserve is not whole again"
+        value = float(journal.is_on_reserve)
+        yield GaugeMetricFamily("keenline_journal_on_reserve", words, value=value)
+        words = "What is left of the room set aside for a full disk"
+        left = journal.reserve_left
+        yield GaugeMetricFamily("keenline_journal_reserve_bytes", words, value=left)
 
     def _latencies(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(

@@ -19,6 +19,14 @@ class Recorder(Protocol):
     def append(self, entry: Entry) -> object:
         """Keep `entry` so that it survives the process. Raises OutputError."""
 
+    @property
+    def is_on_reserve(self) -> bool:
+        """Its disk is full, or was, and it writes into room that was set aside."""
+
+    @property
+    def reserve_left(self) -> int:
+        """Bytes of that room."""
+
 
 class ImageKeeper(Protocol):
     """Where images are kept, off the line's path."""

@@ -170,7 +170,7 @@ class Station:
     def change(self, bundle: Path, recipe: Recipe | None = None) -> None:
         """Inspect with another bundle from the next part on; the parts in work are not touched.
 
-        Raises BundleError, EngineError or StationError when the new one cannot be used: the old
+        Raises what `open_programme` raises when the new one cannot be used: the old
         one then goes on as if nothing had been asked.
         """
         opened = self.opened
@@ -293,7 +293,10 @@ class Station:
     def _keep_deadlines(self) -> None:
         while not self._stopping.is_set():
             self._looked = time.monotonic()
-            self._stopping.wait(min(self.line.expire(), _LOOK_S))
+            due_s = self.line.expire()
+            # What cannot be recorded cannot pass: the line is told, instead of losing every part.
+            self.health.set("journal", self.books.trouble)
+            self._stopping.wait(min(due_s, _LOOK_S))
 
     def _trigger_by_clock(self) -> None:
         every = (self.plan.trigger.every_ms or 0.0) / 1e3
