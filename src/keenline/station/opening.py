@@ -12,15 +12,8 @@ from typing import Protocol
 from keenline.bundle import read_bundle
 from keenline.devices.camera import Camera, SoftwareTriggered, TriggerMode
 from keenline.devices.plc import Plc
-from keenline.errors import (
-    CameraError,
-    Code,
-    EnvironmentMissing,
-    KeenlineError,
-    LineError,
-    ModelError,
-    StationError,
-)
+from keenline.errors import CameraError, Code, KeenlineError, StationError
+from keenline.inference.framing import Framing
 from keenline.recipe import Recipe
 from keenline.station.acquisition import Acquisition, FrameTaker
 from keenline.station.engine_messages import Opening
@@ -127,10 +120,15 @@ def open_programme(
 ) -> tuple[EngineProcess, Programme]:
     """A bundle in an engine that is ready.
 
-    Raises BundleError, EngineError, or StationError when `recipe` says something else about what
-    was learnt than the bundle does.
+    Raises BundleError, EngineError, ImageError when one of `sizes`, the (width, height) of each
+    camera's frames, is not what was learnt, or StationError when `recipe` says something else about
+    what was learnt than the bundle does.
     """
     bundle = read_bundle(path)
+    framing = Framing(bundle.manifest.framing)
+    for width, height in sizes:
+        if not framing.fits(width, height):  # every part would be INVALID
+            raise framing.wrong_size(width, height, "the frames of a camera")
     if recipe is not None:
         _require_same_learning(recipe, bundle.manifest.recipe)
     judge = recipe or bundle.manifest.recipe
@@ -208,7 +206,7 @@ class _Collecting:
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        if isinstance(error, LineError | ModelError | EnvironmentMissing):
+        if isinstance(error, KeenlineError):
             self._problems.append(error)
             return True
         return False
