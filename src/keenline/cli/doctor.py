@@ -1,13 +1,15 @@
-"""`keenline doctor`: this machine turned into what Keenline can do on it, and what is missing."""
+"""`keenline doctor`: this machine, or a station on it, turned into what works and what does not."""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,14 +20,32 @@ from keenline.cli.options import Json
 from keenline.cli.terminal import Terminal
 from keenline.errors import KeenlineError
 
+if TYPE_CHECKING:
+    from keenline.cli.examination import Finding
+    from keenline.cli.station_config import StationConfig
+
 EXTRAS = {
     "train": (("torch", "torchvision", "timm", "onnxscript"), "backbones by name (timm:NAME)"),
-    "parquet": (("pyarrow",), "scores as Parquet"),
+    "basler": (("pypylon",), "Basler cameras"),
+    "genicam": (("genicam", "harvesters"), "cameras with a GenTL producer"),
+    "video": (("av",), "video files, network and USB cameras"),
+    "plc": (
+        ("asyncua", "pycomm3", "pymodbus", "python-snap7"),
+        "PLCs by S7, Modbus, OPC UA, EtherNet/IP; the OPC UA server",
+    ),
+    "mqtt": (("paho-mqtt", "pysparkplug"), "MQTT and Sparkplug B"),
+    "postgres": (("psycopg",), "results in PostgreSQL"),
+    "s3": (("obstore",), "images in a bucket"),
+    "web": (("fastapi", "jinja2", "python-multipart", "uvicorn"), "images sent over HTTP"),
+    "parquet": (("pyarrow",), "scores and results as Parquet"),
 }
 """The extras that this version uses: their packages, and what for."""
 
 ENGINE_FAILED = 5
 """The exit code when an engine of the core does not work: that of engine errors."""
+
+STATION_FAULT = 7
+"""The exit code when a station has a fault: that of errors at the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +59,28 @@ class EngineCheck:
     """How long it took from import to an answer, or what went wrong."""
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    station: Annotated[
+        Path | None,
+        typer.Option(
+            "--station",
+            help="Look at this station, which runs here, instead of at the engines.",
+            metavar="STATION.toml",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Look at this machine: processor, engines, what is missing and how to get it.
 
-    Exits with 0 when every engine of the core runs a graph.
+    Exits with 0 when every engine of the core runs a graph. With --station: state, troubles, parts,
+    records, disks, clock and packages of a running station; exits with 7 when one is a fault.
     """
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
         machine = this_machine(Path.cwd())
+        if station is not None:
+            _examine(station, machine, terminal)
+            return
         with terminal.waiting("trying the engines"):
             engines = check_engines()
         missing = {name: missing_packages(name) for name in EXTRAS}
@@ -60,6 +94,62 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(ENGINE_FAILED)
 
 
+def _examine(path: Path, machine: Machine, terminal: Terminal) -> None:
+    from keenline.cli.examination import Level, as_records, show, worst
+    from keenline.cli.station_config import load_station
+
+    config = load_station(path)
+    with terminal.waiting("looking at the station"):
+        found = list(_findings(config, path.resolve().parent))
+    level = worst(found)
+    if terminal.as_json:
+        terminal.emit(
+            {
+                "keenline": __version__,
+                "machine": asdict(machine),
+                "station": config.station,
+                "level": level,
+                "findings": as_records(found),
+            }
+        )
+    else:
+        _show_machine(machine, terminal)
+        terminal.fact("station", config.station, "bold")
+        show(found, terminal)
+    if level is Level.FAULT:
+        raise typer.Exit(STATION_FAULT)
+
+
+def _findings(config: StationConfig, folder: Path) -> Iterator[Finding]:
+    from keenline.cli import station_place, station_scrape
+    from keenline.cli.examination import Finding, Level
+
+    table = config.metrics
+    if table is None or table.port == 0:
+        words = "a running station is asked by its metrics, which have no port"
+        advice = "add a table [metrics] with a port, and start the station anew"
+        yield Finding("answers", Level.UNKNOWN, words, advice)
+    else:
+        address = station_scrape.address_of(table)
+        try:
+            seen = station_scrape.scrape(table)
+        except (OSError, ValueError) as error:
+            words = f"nobody answers at {address}: {error}"
+            advice = "is it running? `keenline station --check` says why it cannot"
+            yield Finding("answers", Level.FAULT, words, advice)
+        else:
+            yield Finding("answers", Level.OK, f"at {address}")
+            yield from station_scrape.findings(seen, config, _sha256(folder / config.bundle))
+    yield from station_place.findings(config, folder)
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None  # gone, or not for this account; what runs has it in memory
+
+
 def check_engines() -> list[EngineCheck]:
     """Run a graph of two nodes on every engine."""
     from keenline.inference.engines import ENGINES
@@ -69,7 +159,14 @@ def check_engines() -> list[EngineCheck]:
 
 def missing_packages(extra: str) -> list[str]:
     """The packages of an extra that are not installed."""
-    return [package for package in EXTRAS[extra][0] if find_spec(package) is None]
+    return [package for package in EXTRAS[extra][0] if _version(package) is None]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _checked(name: str) -> EngineCheck:
@@ -77,9 +174,8 @@ def _checked(name: str) -> EngineCheck:
 
     from keenline.inference.engines import open_engine
 
-    try:
-        installed = version(name)
-    except PackageNotFoundError:
+    installed = _version(name)
+    if installed is None:
         return EngineCheck(name, None, works=False, says=f"not installed: pip install {name}")
     image = np.full((1, 8, 8, 3), 7, np.uint8)
     begun = time.perf_counter()
@@ -124,11 +220,19 @@ def _show_machine(machine: Machine, terminal: Terminal) -> None:
     terminal.say()
 
 
+def _cameras() -> list[str]:
+    """The kinds of camera whose packages are installed."""
+    from keenline.cli.devices import CameraTable, kinds_of
+    from keenline.cli.station_place import is_installed
+
+    return [kind for kind in kinds_of(CameraTable) if is_installed(kind)]
+
+
 def _show_engines(engines: list[EngineCheck], terminal: Terminal) -> None:
     for place, engine in enumerate(engines):
         words = f"{engine.name} {engine.version or ''}".strip() + f": {engine.says}"
         terminal.fact("engines" if place == 0 else "", words, "green" if engine.works else "red")
-    terminal.fact("cameras", "none: this version reads files; cameras come with a later one")
+    terminal.fact("cameras", ", ".join(_cameras()))
     terminal.say()
 
 
@@ -154,7 +258,7 @@ def _record(
         "keenline": __version__,
         "machine": asdict(machine),
         "engines": [asdict(engine) for engine in engines],
-        "cameras": [],
+        "cameras": _cameras(),
         "extras": {
             extra: {"missing": packages, "install": _pip(extra) if packages else None}
             for extra, packages in missing.items()
