@@ -83,7 +83,9 @@ class Conveyor:
     ) -> None:
         """`part_ids`: the names of the camera's images, which are shown in turn; a part is good
         where its name has `good` in it."""
-        self._camera, self._plc, self._names, self._belt = camera, plc, part_ids, belt
+        self._camera, self._plc, self._names = camera, plc, part_ids
+        self.belt = belt
+        """May be changed while it runs."""
         self._good = good
         self._shown: dict[int | None, str] = {}
         self._presented: list[str] = []
@@ -162,15 +164,15 @@ class Conveyor:
         self._shown[exposed.taken_ns] = exposed.part_id
 
     def _run(self) -> None:
-        chance = np.random.default_rng(self._belt.seed)
-        between = 1.0 / self._belt.parts_per_s
+        chance = np.random.default_rng(self.belt.seed)
         begin = due = time.monotonic()
         while not self._stopping.is_set():
-            now = time.monotonic()
-            self._plc.move_to(round((now - begin) * self._belt.metres_per_s * _COUNTS_PER_M))
+            now, belt = time.monotonic(), self.belt
+            between = 1.0 / belt.parts_per_s
+            self._plc.move_to(round((now - begin) * belt.metres_per_s * _COUNTS_PER_M))
             if now >= due:
                 self._bring()
-                pause = chance.normal(between, self._belt.jitter * between)
+                pause = chance.normal(between, belt.jitter * between)
                 due = max(due + max(pause, between / 2), now - between)
             self._take()
             self._stopping.wait(min(_TICK_S, max(0.0, due - time.monotonic())))

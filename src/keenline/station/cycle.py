@@ -98,6 +98,8 @@ class Line:
         """
         part = self._accept(source, part_id, encoder, at_ns)
         refused = refused or self._refusal or self._overload()
+        if frame is None:
+            refused = refused or self._hesitation(part)
         if refused is not None:
             self._settle(part, invalid(refused), refused)
             return part.trigger
@@ -140,6 +142,19 @@ class Line:
             Code.PART_OVERLOAD,
             "More parts come than can be inspected",
             expected=f"at most {most} at once",
+        )
+
+    def _hesitation(self, part: PartInWork) -> PartError | None:
+        """By now another part may be at the camera: a disk or a processor let this one wait."""
+        waited_ms = (time.monotonic_ns() - part.trigger.monotonic_ns) / 1e6
+        fires = any(camera.fire is not None for camera in self._cameras.values())
+        if not fires or waited_ms <= self._settings.frame_ms:
+            return None
+        return PartError(
+            Code.PART_UNCERTAIN_MATCH,
+            "The camera would be fired too late to know which part is in front of it",
+            expected=f"within {self._settings.frame_ms:g} ms",
+            got=f"{waited_ms:.0f} ms after the trigger",
         )
 
     # Acquire

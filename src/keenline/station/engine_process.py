@@ -30,6 +30,7 @@ from keenline.station.engine_messages import (
     Ready,
     Slots,
 )
+from keenline.station.held_bundle import HeldBundle
 from keenline.types import Image
 
 BUNDLE_INSPECTOR = "keenline.station.engine_worker:bundle_inspector"
@@ -77,7 +78,9 @@ class EngineProcess:
         settings: EngineSettings | None = None,
         *,
         factory: str = BUNDLE_INSPECTOR,
+        bundle: HeldBundle | None = None,
     ) -> None:
+        """`bundle`: what the process inherits and `opening.bundle` names; closed with this."""
         self.opening = opening
         self.settings = settings or EngineSettings()
         self.restarts = 0
@@ -85,6 +88,7 @@ class EngineProcess:
         """Name and version, once it is ready."""
         self._listener = listener
         self._factory = factory
+        self._bundle = bundle
         self._memory = tempfile.TemporaryFile(prefix="keenline-slots-")  # noqa: SIM115
         self._memory.truncate(self.settings.slots * self.settings.largest_image)
         self._mapped = mmap.mmap(self._memory.fileno(), 0)
@@ -164,6 +168,8 @@ class EngineProcess:
         self._slots = Slots(memoryview(b"\0"), 1)
         self._mapped.close()
         self._memory.close()
+        if self._bundle is not None:
+            self._bundle.close()
 
     def _watch(self) -> None:
         buffer = b""
@@ -242,7 +248,7 @@ class EngineProcess:
         numbers = [str(n) for n in (to_read, to_write, memory, self.settings.slots)]
         self._process = subprocess.Popen(  # noqa: S603 (our own module, no shell)
             [sys.executable, "-m", "keenline.station.engine_worker", *numbers, self._factory],
-            pass_fds=(to_read, to_write, memory),
+            pass_fds=(to_read, to_write, memory, *self._inherited()),
             stdin=subprocess.DEVNULL,
         )
         os.close(to_read)
@@ -253,6 +259,9 @@ class EngineProcess:
             self._end_process()
             raise EngineError(Code(ready.code), ready.error)
         self.engine = ready.engine
+
+    def _inherited(self) -> tuple[int, ...]:
+        return () if self._bundle is None else (self._bundle.number,)
 
     def _await_ready(self) -> Ready:
         end, text = time.monotonic() + self.settings.start_s, b""

@@ -11,6 +11,8 @@ import mmap
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -34,6 +36,8 @@ from keenline.station.engine_messages import (
     Slots,
 )
 from keenline.types import Image, Inspection
+
+_LOOK_S = 0.5
 
 Inspect: TypeAlias = Callable[[Image], Inspection]
 """An image to what was found in it; never raises for what is wrong with one image."""
@@ -65,6 +69,7 @@ def main(arguments: list[str]) -> None:
     # in work have their verdicts, and then closes the pipe.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
     questions, answers, memory, count, factory = arguments
     with (
         os.fdopen(int(questions), "rb") as asked,
@@ -73,6 +78,13 @@ def main(arguments: list[str]) -> None:
     ):
         slots = Slots(memoryview(shared), int(count))
         _serve(asked, told, slots, _named(factory))
+
+
+def _end_with(parent: int) -> None:
+    """End with the station even in the middle of a library that hangs, where no pipe is read."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
+    os._exit(1)
 
 
 def _serve(asked: BinaryIO, told: BinaryIO, slots: Slots, factory: Factory) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from keenline.bundle import read_bundle
+from keenline.bundle import Manifest
 from keenline.devices.camera import Camera, SoftwareTriggered, TriggerMode
 from keenline.devices.plc import Plc
 from keenline.errors import CameraError, Code, KeenlineError, StationError
@@ -24,6 +23,7 @@ from keenline.station.engine_process import (
     EngineSettings,
 )
 from keenline.station.handshake import CountHandshake, Handshake, LevelHandshake
+from keenline.station.held_bundle import HeldBundle
 from keenline.station.matching import CountMatcher, Matcher, TimeMatcher
 from keenline.station.parts import Programme
 from keenline.station.plc_link import PlcLink
@@ -120,22 +120,21 @@ def open_programme(
 ) -> tuple[EngineProcess, Programme]:
     """A bundle in an engine that is ready.
 
-    Raises BundleError, EngineError, ImageError when one of `sizes`, the (width, height) of each
-    camera's frames, is not what was learnt, or StationError when `recipe` says something else about
-    what was learnt than the bundle does.
+    Raises BundleError, EngineError, OutputError, ImageError when one of `sizes`, the (width,
+    height) of each camera's frames, is not what was learnt, or StationError when `recipe` says
+    something else about what was learnt than the bundle does.
     """
-    bundle = read_bundle(path)
-    framing = Framing(bundle.manifest.framing)
-    for width, height in sizes:
-        if not framing.fits(width, height):  # every part would be INVALID
-            raise framing.wrong_size(width, height, "the frames of a camera")
-    if recipe is not None:
-        _require_same_learning(recipe, bundle.manifest.recipe)
+    bundle = HeldBundle(path)
+    try:
+        _require_fitting(bundle.manifest, recipe, sizes)
+    except KeenlineError:
+        bundle.close()
+        raise
     judge = recipe or bundle.manifest.recipe
     table = plan.engine
     engine = EngineProcess(
         Opening(
-            str(path.resolve()),
+            bundle.path,
             table.threads or max(1, (os.cpu_count() or 2) - 1),
             tuple(dict.fromkeys(sizes)),
             "" if recipe is None else recipe.model_dump_json(by_alias=True),
@@ -143,14 +142,14 @@ def open_programme(
         listener,
         EngineSettings(table.waiting, table.largest_image_mb * 1_000_000, table.hang_ms / 1e3),
         factory=plan.inspector,
+        bundle=bundle,
     )
     try:
         engine.start()
     except KeenlineError:
         engine.stop()
         raise
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return engine, Programme(engine, judge, judge.sha256, sha256, judge.part)
+    return engine, Programme(engine, judge, judge.sha256, bundle.sha256, judge.part)
 
 
 def plc_link(plan: StationPlan, tally: Tally) -> PlcLink | None:
@@ -210,6 +209,17 @@ class _Collecting:
             self._problems.append(error)
             return True
         return False
+
+
+def _require_fitting(
+    manifest: Manifest, recipe: Recipe | None, sizes: Sequence[tuple[int, int]]
+) -> None:
+    framing = Framing(manifest.framing)
+    for width, height in sizes:
+        if not framing.fits(width, height):  # every part would be INVALID
+            raise framing.wrong_size(width, height, "the frames of a camera")
+    if recipe is not None:
+        _require_same_learning(recipe, manifest.recipe)
 
 
 def _require_same_learning(recipe: Recipe, learnt: Recipe) -> None:
