@@ -120,9 +120,7 @@ class Inspector:
             recipe=self.manifest.recipe,
             invalid_reason=str(error),
         )
-        return Inspection(
-            path, size, None, decision, self.threshold, milliseconds, int(error.code)
-        )
+        return Inspection(path, size, None, decision, self.threshold, milliseconds, int(error.code))
 
 
 def _since(start: float) -> float:
