@@ -64,6 +64,7 @@ free_gb = 0.0
 """
 SIMULATED_PLC = '[plc]\nkind = "simulated"\nhandshake = "count"\n'
 
+PICTURES = shots()
 RATE = 10.0
 """Parts a second: slow enough that a busy machine keeps up."""
 
@@ -141,10 +142,11 @@ def fault_line(
     more: str = STORE,
     program: Any = None,
     rate: float = RATE,
-    pictures: Callable[[], Sequence[Shot]] = shots(),
+    pictures: Callable[[], Sequence[Shot]] = PICTURES,
     plan: Callable[[StationPlan], StationPlan] = lambda plan: plan,
 ) -> Iterator[FaultLine]:
-    """A plant that runs and inspects; `program` drives a real PLC peer, whose table `plc_toml` is."""
+    """A plant that runs and inspects. `program` drives a real PLC peer, whose table is `plc_toml`;
+    without it there is a simulated one."""
     text = HEAD.format(station=station, bundle=bundle.resolve(), source="plc") + plc_toml + more
     file = folder / f"{station}.toml"
     file.write_text(text)

@@ -100,7 +100,7 @@ def test_an_engine_that_crashes_or_hangs_is_started_anew(bundle: Path, tmp_path:
 def test_an_engine_that_is_started_anew_runs_what_was_verified(
     bundle: Path, other_bundle: Path, tmp_path: Path
 ) -> None:
-    """The bundle's file was replaced, and then broken, while the station ran, and nobody said so."""
+    """The bundle's file was replaced, then broken, while the station ran, and nobody said so."""
     file = tmp_path / "part.keen"
     file.write_bytes(bundle.read_bytes())
     with fault_line(tmp_path, file) as line:

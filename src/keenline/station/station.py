@@ -34,6 +34,7 @@ from keenline.types import Frame, LineEvent, Result, Trigger, TriggerSource, Ver
 
 _LOOK_S = 0.01
 _ALIVE_S = 2.0
+_CAMERAS_S = 5.0
 
 
 class Station:
@@ -135,6 +136,7 @@ class Station:
             thread.start()
         for acquisition in opened.acquisitions.values():
             acquisition.start()
+        self._await_cameras()
         self.health.become_ready("started")
         if self.link is not None:
             self.link.start(self)
@@ -305,6 +307,15 @@ class Station:
             if self.state is State.CONTINUOUS_EXECUTION:
                 self.line.trigger(TriggerSource.SOFTWARE)
             due = max(due + every, time.monotonic())
+
+    def _await_cameras(self) -> None:
+        """The PLC is told Ready once the cameras run, or one of them cannot."""
+        end = time.monotonic() + _CAMERAS_S
+        cameras = self.opened.acquisitions.values()
+        while time.monotonic() < end and not self.health.troubles:
+            if all(camera.is_running for camera in cameras):
+                return
+            time.sleep(_LOOK_S)
 
     def _await_empty_line(self) -> None:
         end = time.monotonic() + self.plan.trigger.deadline_ms / 1e3 + 10 * _LOOK_S
