@@ -28,7 +28,7 @@ DOORS = {
     "openvino": {"inference/openvino.py"},
     "onnxruntime": {"inference/onnxruntime.py", "training/quantize.py"},
     "pypylon": {"devices/basler.py", "devices/basler_nodes.py"},
-    "harvesters": {"devices/genicam_producer.py"},
+    "harvesters": {"devices/genicam_nodes.py"},
     "genicam": {
         "devices/genicam.py",
         "devices/genicam_nodes.py",
@@ -40,7 +40,7 @@ DOORS = {
     "pymodbus": {"devices/modbus.py"},
     "asyncua": {"devices/opcua.py", "publish/opc40100_asyncua.py"},
     "pycomm3": {"devices/ethernetip.py"},
-    "paho": {"publish/broker_client.py"},
+    "paho": {"publish/broker_client.py", "publish/broker.py"},
     "pysparkplug": {"publish/sparkplug.py"},
     "ray": {"batch.py"},
     "pyarrow": {"report/tables.py", "store/export.py"},
@@ -170,6 +170,7 @@ TRESPASSES = {
     "No cycles at any depth": [("store.results", "keenline.store.images")],
 }
 HOUSE = {
+    "version": "",
     "errors": "",
     "types": "import keenline.errors",
     "toml_lines": "",

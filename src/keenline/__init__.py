@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from keenline.version import VERSION
+
 if TYPE_CHECKING:
     from keenline.data.importers import open_dataset
     from keenline.errors import KeenlineError
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from keenline.training.update import update
     from keenline.types import Inspection, Verdict
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Inspection",

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from keenline import __version__
 from keenline.errors import Code, PublishError
 from keenline.publish import opc40100_structures as structures
 from keenline.publish.opc40100_access import GuardedServer, Users
@@ -33,6 +32,7 @@ from keenline.publish.opc40100_queries import VisionQueries
 from keenline.publish.opc40100_results import Jobs, RecentResults, as_vision_result
 from keenline.publish.opc40100_settings import VisionServerSettings
 from keenline.types import Result, Trigger
+from keenline.version import VERSION
 
 _POLICIES = {
     "sign-and-encrypt": ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
@@ -116,7 +116,7 @@ class VisionService:
         await server.init()
         await server.set_application_uri(self._identity.application_uri)
         await server.set_build_info(
-            "urn:keenline", "Keenline", "Keenline", __version__, "", datetime.now(UTC)
+            "urn:keenline", "Keenline", "Keenline", VERSION, "", datetime.now(UTC)
         )
         await server.load_certificate(self._identity.certificate)
         await server.load_private_key(self._identity.key)
