@@ -146,3 +146,15 @@ def test_pass_is_shown_only_for_the_part_whose_trigger_is_up_and_that_was_passed
             assert passed[number]
         outcomes = [shown["passed"], shown["rejected"], shown["divert"]]
         assert sum(map(bool, outcomes)) == (1 if shown["result_valid"] else 0)
+
+
+def test_a_plc_that_counts_anew_has_not_missed_a_thousand_parts() -> None:
+    talk = CountHandshake(hold_s=0)
+    talk.seen({"trigger": 500})
+    talk.lost()
+    assert talk.seen({"trigger": 0}) == []
+    assert [request.missed for request in talk.seen({"trigger": 1})] == [False]
+    talk.seen({"trigger": 700})
+    talk.lost()
+    requests = talk.seen({"trigger": 2})
+    assert [(request.count, request.missed) for request in requests] == [(1, True), (2, True)]

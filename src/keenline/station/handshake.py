@@ -140,7 +140,11 @@ class CountHandshake:
         was_lost, self._was_lost = self._was_lost, False
         if last is None or count == last:
             return []
-        steps = min((count - last) % _COUNT_RANGE, self._most)
+        steps = (count - last) % _COUNT_RANGE
+        if steps > self._most:  # nobody misses so many: the PLC was started anew, from 0
+            steps = min(count, self._most)
+        if not steps:
+            return []
         missed = [(count - back) % _COUNT_RANGE for back in range(steps - 1, 0, -1)]
         # With more than one step, or after an interruption, the last may be long ago too.
         is_old = steps > 1 or was_lost
