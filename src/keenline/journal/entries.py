@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from keenline.errors import Code, JournalError
 from keenline.types import LineEvent, Result, Trigger
@@ -29,6 +30,15 @@ _ACCEPTED: TypeAdapter[Trigger] = TypeAdapter(Trigger)
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 _EVENT: TypeAdapter[LineEvent] = TypeAdapter(LineEvent)
 
+# JSON has no word for NaN and the infinities. As `null`, which pydantic writes unless told, a line
+# could not be read back; as text it can. (Only a type that is no dataclass takes a configuration.)
+_TEXT = ConfigDict(ser_json_inf_nan="strings")
+_WRITERS: dict[type, TypeAdapter[Any]] = {
+    Trigger: TypeAdapter(Trigger | None, config=_TEXT),
+    Result: TypeAdapter(Result | None, config=_TEXT),
+    LineEvent: TypeAdapter(LineEvent | None, config=_TEXT),
+}
+
 
 def as_line(entry: Entry) -> bytes:
     """`entry` as one line: CRC-32 in 8 hexadecimal digits, a letter for its kind, JSON."""
@@ -37,12 +47,17 @@ def as_line(entry: Entry) -> bytes:
 
 
 def as_json(entry: Entry) -> bytes:
-    """The content of `entry` as JSON: what is stored and published too."""
-    if isinstance(entry, Accepted):
-        return _ACCEPTED.dump_json(entry.trigger)
-    if isinstance(entry, Result):
-        return _RESULT.dump_json(entry)
-    return _EVENT.dump_json(entry)
+    """The content of `entry` as JSON: what is stored and published too.
+
+    A number that is not finite is one of the texts "NaN", "Infinity" and "-Infinity". Half of a
+    surrogate pair, as in a file name that is not UTF-8, is written as `\\udcXX` in plain letters.
+    """
+    content = entry.trigger if isinstance(entry, Accepted) else entry
+    writer = _WRITERS[type(content)]
+    try:
+        return writer.dump_json(content)
+    except PydanticSerializationError:
+        return to_json(_encodable(writer.dump_python(content)), inf_nan_mode="strings")
 
 
 def result_from_json(text: bytes | str) -> Result:
@@ -75,6 +90,16 @@ def _letter(entry: Entry) -> bytes:
     if isinstance(entry, Accepted):
         return b"A"
     return b"R" if isinstance(entry, Result) else b"E"
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(inner) for inner in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def _damaged(found: str) -> JournalError:

@@ -8,29 +8,29 @@ paho keeps the connection, and makes it again, on its own thread.
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
-import threading
 from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from keenline.errors import Code, PublishError
+from keenline.errors import PublishError
 from keenline.publish.broker_client import (
     Message,
     Session,
+    end_client,
     new_client,
     publish_properties,
     session_start,
 )
 from keenline.publish.broker_settings import BrokerSettings
+from keenline.publish.broker_standing import TOO_LARGE, Standing
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
     from paho.mqtt.properties import Properties
 
 _LOG = logging.getLogger(__name__)
-_NO_LIMIT = 268_435_455  # largest remaining length of a packet (MQTT 5, 1.5.5)
+_LAST_WORDS_S = 1.0
 
 
 class Connection:
@@ -40,27 +40,21 @@ class Connection:
         self._settings = settings
         self._session = session
         self._client: Client | None = None
-        self._changed = threading.Condition()
-        # All below are guarded by `_changed`. It is never held while paho is called: paho calls
-        # back while it holds locks of its own.
-        self._number = 0
-        self._is_up = self._is_closed = False
-        self._trouble: str | None = None
-        self._is_refused = False
-        self._answered: dict[int, int] = {}
-        self._allowed = settings.in_flight
-        self._packet_limit = _NO_LIMIT
+        self._standing = Standing(settings)
 
     @property
     def is_up(self) -> bool:
-        with self._changed:
-            return self._is_up
+        return self._standing.is_up
 
     @property
     def packet_limit(self) -> int:
         """Largest packet in bytes that the broker takes, as far as it said so."""
-        with self._changed:
-            return self._packet_limit
+        return self._standing.packet_limit
+
+    @property
+    def number(self) -> int:
+        """Counts the connections, from 1; 0 before the first."""
+        return self._standing.number
 
     def ensure(self) -> None:
         """Connect where there is no connection.
@@ -68,44 +62,50 @@ class Connection:
         Raises PublishError: BROKER_UNREACHABLE, or BROKER_REFUSED when it knows us but does not
         want us; CredentialError; EnvironmentMissing when paho-mqtt is not installed.
         """
-        with self._changed:
-            if self._is_closed:
-                raise self._failure("the publisher was closed")
-            if self._is_up:
-                return
-        self._drop()
-        self._connect()
+        if self._standing.is_closed:
+            raise self._standing.failure("the publisher was closed")
+        if not self._standing.is_up:
+            self._drop()
+            self._connect()
 
-    def send(self, messages: Iterable[Message]) -> None:
-        """Publish in order; returns when the broker has confirmed each that has QoS 1.
+    def send(self, messages: Iterable[Message]) -> list[Message]:
+        """Publish in order; returns when the broker has answered for each that has QoS 1, with
+        those that it finds too large.
 
         Raises as `ensure` does, and BROKER_UNREACHABLE when the connection is lost or a message
         is not confirmed in time. Some may then have arrived, and the connection is given up.
         """
         self.ensure()
-        with self._changed:
-            self._answered.clear()
-            number, allowed = self._number, self._allowed
-        waiting: deque[int] = deque()
+        self._standing.clear()
+        number, allowed = self._standing.number, self._standing.allowed
+        waiting: deque[tuple[int, Message]] = deque()
+        too_large: list[Message] = []
+
+        def settle() -> None:
+            mid, message = waiting.popleft()
+            if self._standing.await_answer(mid, number) == TOO_LARGE:
+                too_large.append(message)
+
         try:
             for message in messages:
                 if len(waiting) >= allowed:
-                    self._answer(waiting.popleft(), number)
+                    settle()
                 mid = self.put(message)
                 if message.qos:
-                    waiting.append(mid)
+                    waiting.append((mid, message))
             while waiting:
-                self._answer(waiting.popleft(), number)
+                settle()
         except PublishError:
             self._drop()
             raise
+        return too_large
 
     def put(self, message: Message) -> int:
         """Hand one message to the network thread without waiting; its number. Raises
         PublishError BROKER_UNREACHABLE when there is no connection."""
         client = self._client
         if client is None:
-            raise self._failure("there is no connection")
+            raise self._standing.failure("there is no connection")
         done = client.publish(
             message.topic,
             message.payload,
@@ -114,7 +114,10 @@ class Connection:
             publish_properties(message, self._session.protocol),
         )
         if done.rc:
-            raise self._failure(f"the message was not accepted for sending (paho {int(done.rc)})")
+            got = f"the message was not accepted for sending (paho {int(done.rc)})"
+            raise self._standing.failure(got)
+        if message.qos:
+            self._standing.put(done.mid)
         return done.mid
 
     def listen(self, topic: str) -> None:
@@ -131,54 +134,38 @@ class Connection:
         """
         client = self._client
         if client is None:
-            raise self._failure("there is no connection")
+            raise self._standing.failure("there is no connection")
         code, mid = client.unsubscribe(f"keenline/fence/{number}")
         if code or mid is None:
-            raise self._failure("there is no connection")
+            raise self._standing.failure("there is no connection")
         try:
-            self._answer(mid, number)
+            self._standing.await_answer(mid, number)
         except PublishError:
             self._drop()
             raise
 
-    @property
-    def number(self) -> int:
-        """Counts the connections, from 1; 0 before the first."""
-        with self._changed:
-            return self._number
-
     def close(self, last_words: Iterable[Message] = ()) -> None:
         """Say `last_words` and go, where there is a connection; never waits for long."""
         client = self._client
-        with self._changed:
-            polite = self._is_up
-            self._is_closed = True
-            self._changed.notify_all()
-        if polite and client is not None:
+        if self._standing.shut() and client is not None:
             try:
                 mids = [self.put(message) for message in last_words]
-                with self._changed:
-                    self._changed.wait_for(lambda: all(mid in self._answered for mid in mids), 1.0)
+                self._standing.await_answers(mids, _LAST_WORDS_S)
             except PublishError:
                 _LOG.info("the broker at %s went before we did", self._settings.address)
             client.disconnect()
-            with self._changed:
-                self._changed.wait_for(lambda: not self._is_up, 1.0)
+            self._standing.await_down(_LAST_WORDS_S)
         self._drop()
 
     def drop(self, why: str) -> None:
         """Give the connection up, as if it were lost: the broker sends the will."""
-        with self._changed:
-            self._trouble = why
+        self._standing.lost(why)
         self._drop()
-
-    # Making and giving up
 
     def _connect(self) -> None:
         settings = self._settings
         client = new_client(settings, self._session)
-        with self._changed:
-            self._trouble, self._is_refused = None, False
+        self._standing.attempt()
         client.on_pre_connect = self._before
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
@@ -193,75 +180,25 @@ class Connection:
                 settings.keepalive_s,
                 **session_start(self._session),
             )
-        except OSError as error:
-            self._client = None
-            self._is_refused = isinstance(error, ssl.SSLError)
-            raise self._failure(error.strerror or type(error).__name__) from error
-        client.loop_start()
-        with self._changed:
-            done = self._changed.wait_for(
-                lambda: self._is_up or self._is_closed or self._trouble is not None,
-                settings.timeout_s,
-            )
-            trouble = "the publisher was closed" if self._is_closed else self._trouble
-            if done and trouble is None:
-                return
-        self._drop()
-        raise self._failure(trouble or f"no answer within {settings.timeout_s:g} s")
+            client.loop_start()
+            self._standing.await_up()
+        # UnicodeError: the answer to a host name that can be none.
+        except (OSError, UnicodeError) as error:
+            self._drop(client)
+            got = getattr(error, "strerror", None) or str(error)
+            self._standing.failed(got, is_refused=_is_distrust(error))
+            raise self._standing.failure(got) from error
+        except PublishError:
+            self._drop(client)
+            raise
 
-    def _drop(self) -> None:
-        client, self._client = self._client, None
-        with self._changed:
-            self._is_up = False
-            self._changed.notify_all()
-        if client is None:
-            return
-        line = client.socket()
-        if isinstance(line, socket.socket):
-            # Even where nothing can be sent any more, this ends the network thread. Called on
-            # the plain socket, because ending TLS first would wait for the other side.
-            try:
-                socket.socket.shutdown(line, socket.SHUT_RDWR)
-            except OSError:
-                _LOG.debug("the connection to %s was already gone", self._settings.address)
-        client.disconnect()
-        client.loop_stop()
-
-    # Waiting
-
-    def _answer(self, mid: int, number: int) -> None:
-        with self._changed:
-            done = self._changed.wait_for(
-                lambda: mid in self._answered or not self._is_up or self._number != number,
-                self._settings.timeout_s,
-            )
-            code = self._answered.pop(mid, None)
-            trouble = self._trouble
-        if code is None:
-            if done:
-                raise self._failure(trouble or "the connection was lost")
-            raise self._failure(f"a message was not confirmed in {self._settings.timeout_s:g} s")
-        if code >= 0x80:  # MQTT 5, 2.4: from here on, reason codes are failures
-            with self._changed:
-                self._is_refused = True
-            raise self._failure(f"a message was refused with reason code {code:#x}")
-
-    def _failure(self, got: str) -> PublishError:
-        if self._is_refused:
-            return PublishError(
-                Code.BROKER_REFUSED,
-                "The broker and this station do not accept each other",
-                where=self._settings.address,
-                got=got,
-                next="check username, password, certificates, and what the broker lets it publish",
-            )
-        return PublishError(
-            Code.BROKER_UNREACHABLE,
-            "The broker cannot be reached",
-            where=self._settings.address,
-            got=got,
-            next="nothing is lost: what waits in the journal is sent once the broker is back",
-        )
+    def _drop(self, client: Client | None = None) -> None:
+        """Give up the client there is, and `client`, which `close` may have taken away already."""
+        there, self._client = self._client, None
+        self._standing.lost()
+        for one in {there, client}:
+            if one is not None:
+                end_client(one)
 
     # Called by paho on its network thread
 
@@ -274,47 +211,42 @@ class Connection:
     ) -> None:
         if client is not self._client:
             return
-        with self._changed:
-            if reason.is_failure:
-                self._trouble, self._is_refused = str(reason), True
-                self._changed.notify_all()
-                return
-            self._number += 1
-            most = getattr(told, "ReceiveMaximum", self._settings.in_flight)
-            self._allowed = min(self._settings.in_flight, most)
-            self._packet_limit = getattr(told, "MaximumPacketSize", _NO_LIMIT)
-        # Before anybody else may publish in this connection.
-        self._session.greet()
-        with self._changed:
-            self._trouble, self._is_up, self._is_refused = None, True, False
-            self._changed.notify_all()
+        if reason.is_failure:
+            self._standing.failed(str(reason), is_refused=True)
+            return
+        most = getattr(told, "ReceiveMaximum", None)
+        self._standing.accepted(most, getattr(told, "MaximumPacketSize", None))
+        try:
+            self._session.greet()
+        except PublishError as error:
+            self._standing.failed(error.got or error.what)
+        else:
+            self._standing.greeted()
 
     def _disconnected(
         self, client: Client, _data: object, _flags: object, reason: Any, _told: object
     ) -> None:
-        if client is not self._client:
-            return
-        with self._changed:
-            self._is_up = False
-            self._trouble = self._trouble or f"the connection was lost: {reason}"
-            self._changed.notify_all()
+        if client is self._client:
+            self._standing.lost(f"the connection was lost: {reason}")
 
     def _published(
         self, client: Client, _data: object, mid: int, reason: Any, _told: object
     ) -> None:
-        self._note(client, mid, int(reason.value))
+        if client is self._client:
+            self._standing.answered(mid, int(reason.value))
 
     def _unsubscribed(
         self, client: Client, _data: object, mid: int, _reasons: object, _told: object
     ) -> None:
-        self._note(client, mid, 0)
-
-    def _note(self, client: Client, mid: int, code: int) -> None:
         if client is self._client:
-            with self._changed:
-                self._answered[mid] = code
-                self._changed.notify_all()
+            self._standing.answered(mid, 0)
 
     def _heard(self, client: Client, _data: object, message: Any) -> None:
         if client is self._client:
             self._session.hear(message.topic, bytes(message.payload))
+
+
+def _is_distrust(error: Exception) -> bool:
+    """TLS failed, and not because the other side went meanwhile."""
+    went = ssl.SSLEOFError | ssl.SSLZeroReturnError
+    return isinstance(error, ssl.SSLError) and not isinstance(error, went)

@@ -23,7 +23,7 @@ from keenline.types import LineEvent, Result
 
 _LOG = logging.getLogger(__name__)
 _NOT_IN_A_LEVEL = re.compile(r"[/+#\x00-\x1f]")
-# Room for what surrounds the payload in a packet: header, identifiers, user properties.
+# Room for what surrounds topic and payload in a packet: header, identifiers, user properties.
 _AROUND = 512
 
 What = Literal["results", "events"]
@@ -33,7 +33,7 @@ class MqttSettings(BrokerSettings):
     """`[mqtt]`: results and events as JSON, to any broker of MQTT."""
 
     prefix: str = Field(
-        default="keenline", pattern=r"^[^+#/\x00-\x1f]([^+#\x00-\x1f]{0,198}[^+#/\x00-\x1f])?$"
+        default="keenline", pattern=r"^[^$+#/\x00-\x1f]([^+#\x00-\x1f]{0,198}[^+#/\x00-\x1f])?$"
     )
     """First levels of every topic."""
     publish: Annotated[tuple[What, ...], Field(strict=False, min_length=1)] = ("results", "events")
@@ -81,7 +81,8 @@ class MqttPublisher:
         `entries` may then have arrived.
         """
         self._connection.ensure()
-        self._connection.send(self._messages(entries))
+        for message in self._connection.send(self._messages(entries)):
+            self._leave_out(message, "less, without saying how much")
 
     def close(self) -> None:
         """Say `offline` and go."""
@@ -96,19 +97,23 @@ class MqttPublisher:
                 yield from self._fitting(entry)
 
     def _fitting(self, entry: Result | LineEvent) -> Iterator[Message]:
-        limit = min(self._settings.largest_bytes, self._connection.packet_limit - _AROUND)
+        around = _AROUND + len(self._base.encode())
+        limit = min(self._settings.largest_bytes, self._connection.packet_limit - around)
         message = self._message(entry)
         if len(message.payload) > limit and isinstance(entry, Result):
             views = tuple(replace(view, regions=()) for view in entry.views)
             message = self._message(replace(entry, views=views), ("shortened", "regions"))
         if len(message.payload) > limit:
-            self.refused += 1
-            _LOG.error(
-                "KL%d: %s is %d bytes, the broker takes %d; it is left out",
-                Code.PUBLISH_ENCODING, dict(message.properties)["id"], len(message.payload), limit,
-            )  # fmt: skip
+            self._leave_out(message, f"{limit} bytes")
             return
         yield message
+
+    def _leave_out(self, message: Message, limit: str) -> None:
+        self.refused += 1
+        _LOG.error(
+            "KL%d: %s is %d bytes, the broker takes %s; it is left out",
+            Code.PUBLISH_ENCODING, dict(message.properties)["id"], len(message.payload), limit,
+        )  # fmt: skip
 
     def _message(self, entry: Result | LineEvent, *more: tuple[str, str]) -> Message:
         if isinstance(entry, Result):
