@@ -23,7 +23,7 @@ from keenline.publish.broker_client import (
     session_start,
 )
 from keenline.publish.broker_settings import BrokerSettings
-from keenline.publish.broker_standing import TOO_LARGE, Standing
+from keenline.publish.broker_standing import Standing
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -68,9 +68,8 @@ class Connection:
             self._drop()
             self._connect()
 
-    def send(self, messages: Iterable[Message]) -> list[Message]:
-        """Publish in order; returns when the broker has answered for each that has QoS 1, with
-        those that it finds too large.
+    def send(self, messages: Iterable[Message]) -> None:
+        """Publish in order; returns when the broker has confirmed each that has QoS 1.
 
         Raises as `ensure` does, and BROKER_UNREACHABLE when the connection is lost or a message
         is not confirmed in time. Some may then have arrived, and the connection is given up.
@@ -78,27 +77,19 @@ class Connection:
         self.ensure()
         self._standing.clear()
         number, allowed = self._standing.number, self._standing.allowed
-        waiting: deque[tuple[int, Message]] = deque()
-        too_large: list[Message] = []
-
-        def settle() -> None:
-            mid, message = waiting.popleft()
-            if self._standing.await_answer(mid, number) == TOO_LARGE:
-                too_large.append(message)
-
+        waiting: deque[int] = deque()
         try:
             for message in messages:
                 if len(waiting) >= allowed:
-                    settle()
+                    self._standing.await_answer(waiting.popleft(), number)
                 mid = self.put(message)
                 if message.qos:
-                    waiting.append((mid, message))
+                    waiting.append(mid)
             while waiting:
-                settle()
+                self._standing.await_answer(waiting.popleft(), number)
         except PublishError:
             self._drop()
             raise
-        return too_large
 
     def put(self, message: Message) -> int:
         """Hand one message to the network thread without waiting; its number. Raises

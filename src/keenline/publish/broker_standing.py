@@ -8,9 +8,6 @@ from keenline.errors import PublishError
 from keenline.publish.broker_client import refused, unreachable
 from keenline.publish.broker_settings import BrokerSettings
 
-TOO_LARGE = 0x95
-"""The reason code for a message that the broker does not take because of its size."""
-
 _FAILURE = 0x80  # MQTT 5, 2.4: from here on, reason codes are failures
 _NO_LIMIT = 268_435_455  # largest remaining length of a packet (MQTT 5, 1.5.5)
 
@@ -89,11 +86,9 @@ class Standing:
         if not done or trouble is not None:
             raise self.failure(trouble or f"no answer within {limit:g} s")
 
-    def await_answer(self, mid: int, number: int) -> int:
-        """The reason code for message `mid` of connection `number`: a good one, or TOO_LARGE.
-
-        Raises PublishError for any other, or when none comes.
-        """
+    def await_answer(self, mid: int, number: int) -> None:
+        """Returns when the broker has taken message `mid` of connection `number`; raises
+        PublishError when it refuses it, or does not answer in time."""
         limit = self._settings.timeout_s
         with self._changed:
             done = self._changed.wait_for(
@@ -104,9 +99,8 @@ class Standing:
             if done:
                 raise self.failure(trouble or "the connection was lost")
             raise self.failure(f"a message was not confirmed in {limit:g} s")
-        if code >= _FAILURE and code != TOO_LARGE:
+        if code >= _FAILURE:
             raise refused(self._settings.address, f"a message got the reason code {code:#x}")
-        return code
 
     def await_answers(self, mids: list[int], limit_s: float) -> None:
         """Returns when each is answered, at the latest after `limit_s`."""

@@ -81,8 +81,7 @@ class MqttPublisher:
         `entries` may then have arrived.
         """
         self._connection.ensure()
-        for message in self._connection.send(self._messages(entries)):
-            self._leave_out(message, "less, without saying how much")
+        self._connection.send(self._messages(entries))
 
     def close(self) -> None:
         """Say `offline` and go."""
@@ -104,16 +103,13 @@ class MqttPublisher:
             views = tuple(replace(view, regions=()) for view in entry.views)
             message = self._message(replace(entry, views=views), ("shortened", "regions"))
         if len(message.payload) > limit:
-            self._leave_out(message, f"{limit} bytes")
+            self.refused += 1
+            _LOG.error(
+                "KL%d: %s is %d bytes, the broker takes %d; it is left out",
+                Code.PUBLISH_ENCODING, dict(message.properties)["id"], len(message.payload), limit,
+            )  # fmt: skip
             return
         yield message
-
-    def _leave_out(self, message: Message, limit: str) -> None:
-        self.refused += 1
-        _LOG.error(
-            "KL%d: %s is %d bytes, the broker takes %s; it is left out",
-            Code.PUBLISH_ENCODING, dict(message.properties)["id"], len(message.payload), limit,
-        )  # fmt: skip
 
     def _message(self, entry: Result | LineEvent, *more: tuple[str, str]) -> Message:
         if isinstance(entry, Result):
