@@ -41,7 +41,7 @@ DOORS = {
     "asyncua": {"devices/opcua.py", "publish/opc40100_asyncua.py"},
     "pycomm3": {"devices/ethernetip.py"},
     "paho": {"publish/broker_client.py", "publish/broker.py"},
-    "pysparkplug": {"publish/sparkplug.py"},
+    "pysparkplug": {"publish/sparkplug_payload.py"},
     "ray": {"batch.py"},
     "pyarrow": {"report/tables.py", "store/export.py"},
     "obstore": {"store/s3.py"},

@@ -69,6 +69,8 @@ class Plant:
         sinks: list[Sink] = [self.store.sink]
         if config.mqtt is not None:
             sinks.append(config.mqtt.build(config.station))
+        if config.sparkplug is not None:
+            sinks.append(config.sparkplug.build(config.station, folder / config.journal))
         self.opcua: Opc40100Server | None = None
         if config.opcua is not None:
             control = StationControl(self.station, config)

@@ -15,6 +15,7 @@ from keenline.credentials import Credential
 from keenline.errors import Code, StationError
 from keenline.publish.mqtt import MqttSettings
 from keenline.publish.opc40100 import Opc40100Settings
+from keenline.publish.sparkplug import SparkplugSettings
 from keenline.station.settings import (
     EngineTable,
     HandshakeSettings,
@@ -61,6 +62,7 @@ class StationConfig(StrictTable):
     engine: EngineTable = EngineTable()
     store: StoreSettings = StoreSettings()
     mqtt: MqttSettings | None = None
+    sparkplug: SparkplugSettings | None = None
     opcua: Opc40100Settings | None = None
     metrics: MetricsSettings | None = None
 
