@@ -94,7 +94,7 @@ def _letter(entry: Entry) -> bytes:
 
 def _encodable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_encodable(key): _encodable(inner) for key, inner in value.items()}
+        return {key: _encodable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_encodable(inner) for inner in value]
     if isinstance(value, str):
