@@ -41,6 +41,7 @@ class TlsSettings(StrictTable):
         where = self.ca
         try:
             context = ssl.create_default_context(cafile=self.ca)
+            context.sslsocket_class = _ClosedOnDistrust
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if self.certificate is not None:
                 where = self.certificate
@@ -55,6 +56,17 @@ class TlsSettings(StrictTable):
                 next="check the paths under `tls`: PEM files, a key without passphrase",
             ) from error
         return context
+
+
+class _ClosedOnDistrust(ssl.SSLSocket):
+    """paho-mqtt leaves a connection open on which no TLS was agreed; this one closes itself."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 class BrokerSettings(StrictTable):
