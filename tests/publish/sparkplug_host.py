@@ -14,6 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.peers.node_peer import require_package
 from tests.peers.plc_process import HERE
 
+_OF_NODES = {"NBIRTH", "NDEATH", "DBIRTH", "DDATA", "DDEATH"}
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -53,19 +55,30 @@ class Host:
     def count(self, kind: str) -> int:
         return sum(one.kind == kind for one in list(self.heard))
 
-    def ask_rebirth(self, node: str = "press-4") -> None:
+    def rebirth_command(self) -> bytes:
         command = subprocess.run(
             [self._node, "sparkplug_reader.js", "rebirth"],
             cwd=HERE, capture_output=True, check=True,
         ).stdout  # fmt: skip
-        self.command(base64.b64decode(command), node)
+        return base64.b64decode(command)
+
+    def ask_rebirth(self) -> None:
+        self.command(self.rebirth_command())
+
+    def say_state(self, online: bool, time_ms: int, name: str = "scada") -> None:
+        """As a host application does: at its start, and by its will."""
+        payload = json.dumps({"online": online, "timestamp": time_ms})
+        self._client.publish(f"spBv1.0/STATE/{name}", payload, 1, retain=True)
 
     def command(self, payload: bytes, node: str = "press-4") -> None:
         self._client.publish(f"spBv1.0/keenline/NCMD/{node}", payload, 0)
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, 1, retain=True)
+
     def read(self) -> list[dict[str, Any]]:
-        """All that was heard but commands, decoded by npm sparkplug-payload, in order."""
-        heard = [one for one in list(self.heard) if one.kind != "NCMD"]
+        """All that edge nodes said, decoded by npm sparkplug-payload, in order."""
+        heard = [one for one in list(self.heard) if one.kind in _OF_NODES]
         lines = [
             json.dumps({"topic": one.topic, "payload": base64.b64encode(one.payload).decode()})
             for one in heard

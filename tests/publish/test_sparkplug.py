@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -154,6 +155,35 @@ def test_a_host_asks_for_a_rebirth(make: Make, host: Host) -> None:
     assert [one["Result/Number"] for one in seen.readings] == [1, 2, 3, 4, 5]
 
 
+def test_births_asked_for_among_data_keep_the_order(make: Make, host: Host) -> None:
+    publisher = make()
+    publisher.deliver(fresh(1))
+    command = host.rebirth_command()
+    for first in range(2, 502, 50):
+        host.command(command)
+        publisher.deliver(fresh(50, first))
+    until(lambda: host.count("DDATA") == 501 and host.count("DBIRTH") == 11)
+    seen = take_in(host.read())
+    assert [one["Result/Number"] for one in seen.readings] == list(range(1, 502))
+    assert set(seen.births) == {0}
+
+
+def test_what_the_broker_does_not_take_is_left_out_and_counted(
+    broker: Broker, make: Make, tmp_path: Path
+) -> None:
+    broker.kill()
+    with (tmp_path / "mosquitto.conf").open("a") as settings:
+        settings.write("max_packet_size 2500\n")
+    broker.start()
+    with closing(Host(broker.port)) as host:
+        publisher = make(protocol="5")
+        small, large, last = fresh(3)
+        publisher.deliver([small, replace(large, part="x" * 3000), last])
+        until(lambda: host.count("DDATA") == 2)
+        assert publisher.refused == 1
+        assert [one["Result/Number"] for one in take_in(host.read()).readings] == [1, 3]
+
+
 def test_what_is_late_is_historical(make: Make, host: Host) -> None:
     now = datetime.now(UTC)
     ages = [3600, 31, 1]
@@ -183,6 +213,59 @@ def test_what_was_not_confirmed_comes_again_as_historical(
     assert read[-4:] == [(2, True), (3, True), (4, True), (5, False)]
     assert seen.known[-1]["Result/Number"] == 4
     assert seen.births == sorted(set(seen.births))
+
+
+def test_nothing_is_sent_while_the_primary_host_is_away(make: Make, host: Host) -> None:
+    publisher = make(primary_host="scada")
+    parts = fresh(3)
+    with pytest.raises(PublishError, match="scada is not online"):
+        publisher.deliver(parts)
+    host.say_state(True, 1000)
+    until(lambda: host.count("DBIRTH") == 1)
+    publisher.deliver(parts)
+    host.say_state(False, 999)  # older than what is known
+    publisher.deliver(fresh(1, 4))
+    host.say_state(False, 2000)
+    until(lambda: host.count("NDEATH") == 1)
+    with pytest.raises(PublishError):
+        publisher.deliver(fresh(1, 5))
+    with pytest.raises(PublishError, match="scada is not online"):
+        publisher.deliver(fresh(1, 5))
+    host.ask_rebirth()
+    time.sleep(0.2)
+    assert host.count("NBIRTH") == 1
+    host.say_state(True, 3000)
+    until(lambda: host.count("DBIRTH") == 2)
+    publisher.deliver(fresh(1, 5))
+    until(lambda: host.count("DDATA") == 5)
+    seen = take_in(host.read())
+    assert seen.births == [0, 1]
+    assert [one["Result/Number"] for one in seen.readings] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [b"ONLINE", b"\xff", b"[1]", b"[" * 100_000, b'{"online": 1, "timestamp": 2}'],
+    ids=["old", "no text", "list", "deep", "number"],
+)
+def test_what_is_no_state_of_a_host_is_not_followed(state: bytes, make: Make, host: Host) -> None:
+    publisher = make(primary_host="scada")
+    host.publish("spBv1.0/STATE/scada", state)
+    with pytest.raises(PublishError, match="scada is not online"):
+        publisher.deliver(fresh(1))
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_no_session_is_kept_at_the_broker(protocol: str, make: Make, host: Host) -> None:
+    publisher = make(protocol=protocol)
+    publisher.deliver(fresh(1))
+    publisher.close()
+    host.ask_rebirth()
+    until(lambda: host.count("NCMD") == 1)
+    make(protocol=protocol).deliver(fresh(1, 2))
+    until(lambda: host.count("DDATA") == 2)
+    # A kept session would have brought the command, and a second birth with it.
+    assert host.count("NBIRTH") == 2
 
 
 def test_the_broker_is_killed(broker: Broker, host: Host, tmp_path: Path) -> None:

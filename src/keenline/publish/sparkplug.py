@@ -43,6 +43,9 @@ class SparkplugSettings(BrokerSettings):
     """Version of MQTT."""
     late_s: float = Field(default=30.0, ge=0, le=86_400)
     """Results and events older than this are sent as historical."""
+    primary_host: str | None = Field(default=None, pattern=_LEVEL)
+    """Name of the host application that the data are for. While it is not online, nothing is sent
+    and the journal keeps it."""
     types_in_data: bool = False
     """Datatypes are in data too, for hosts that do not remember the birth."""
 
@@ -76,6 +79,7 @@ class SparkplugPublisher:
             BirthDeathNumber(folder / f"{self.name}.bdseq"),
             client_id=settings.client_id or f"keenline-sparkplug-{station}",
             protocol=settings.protocol,
+            primary_host=settings.primary_host,
         )
 
     def deliver(self, entries: Sequence[Entry]) -> None:

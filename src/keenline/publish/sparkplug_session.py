@@ -6,6 +6,7 @@ number to handing the message over. Requirements of Sparkplug 3.0.0 are quoted b
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -74,17 +75,24 @@ class EdgeNode:
         *,
         client_id: str,
         protocol: Protocol,
+        primary_host: str | None = None,
     ) -> None:
+        """`primary_host`: without it online, nothing is born and nothing sent."""
         self._address = address
         self._payloads = payloads
         self._bd_seq = bd_seq
         self._where = settings.address
-        self._lock = threading.Lock()
+        self._host = primary_host
+        self._lock = threading.RLock()
         # All below are guarded by `_lock`.
         self._seq = 0
         self._born = 0
         """In which connection the births were sent; 0: in none."""
         self._is_closing = False
+        self._host_is_online = primary_host is None
+        self._host_time = 0
+        self._is_over = False
+        """This connection has said its NDEATH: only another one may have a birth."""
         self._known: dict[str, tuple[Value, int]] = {}
         """Each metric of the device as it was sent last: what a birth repeats."""
         session = Session(
@@ -116,11 +124,7 @@ class EdgeNode:
         # 65535, and the fence must not take an old answer for its own.
         self._connection.send(())
         number = self._connection.number
-        with self._lock:
-            is_born = self._born == number
-        if not is_born:
-            self._connection.drop("the births could not be sent")
-            raise unreachable(self._where, "the births could not be sent")
+        self._await_birth(number)
         for reading, is_historical in readings:
             with self._lock:
                 self._put_data(reading, is_historical, number)
@@ -137,6 +141,21 @@ class EdgeNode:
                 # the will of one who takes his leave.
                 words = [_plain(self._address.of_device("DDEATH"), dead), self._death()]
         self._connection.close(words)
+
+    def _await_birth(self, number: int) -> None:
+        if self._host is not None and self._born != number and not self._is_over:
+            # The broker tells what it keeps of the host before it answers this.
+            self._connection.fence(number)
+        with self._lock:
+            if self._born == number:
+                return
+            is_waiting = not self._is_over and not self._host_is_online
+        if not is_waiting:
+            self._connection.drop("the births could not be sent")
+        waits_for = "the births could not be sent"
+        if self._host is not None:
+            waits_for = f"the primary host {self._host} is not online"
+        raise unreachable(self._where, waits_for)
 
     def _put_data(self, reading: Reading, is_historical: bool, number: int) -> None:
         if not self._connection.is_up or not self._born == number == self._connection.number:
@@ -165,16 +184,39 @@ class EdgeNode:
         # Before the birth (tck-id-message-flow-edge-node-ncmd-subscribe): a host that sees us
         # born may ask at once.
         self._connection.listen(self._address.of_node("NCMD"))
+        if self._host is not None:
+            with self._lock:
+                self._is_over = self._host_is_online = False
+            self._connection.listen(f"spBv1.0/STATE/{self._host}")
         self._give_birth()
 
     def _hear(self, topic: str, payload: bytes) -> None:
-        if topic == self._address.of_node("NCMD") and self._payloads.asks_rebirth(payload):
-            self._give_birth()
+        if topic == self._address.of_node("NCMD"):
+            if self._payloads.asks_rebirth(payload):
+                self._give_birth()
+        elif (state := _state_of_host(payload)) is not None:
+            self._follow_host(*state)
+
+    def _follow_host(self, is_online: bool, time_ms: int) -> None:
+        """tck-id-message-flow-edge-node-birth-publish-phid-wait and -offline"""
+        with self._lock:
+            if time_ms < self._host_time:
+                return
+            self._host_is_online, self._host_time = is_online, time_ms
+            if is_online and not self._born and not self._is_over:
+                self._give_birth()
+            elif not is_online and self._born:
+                # The thread of the network cannot end its own connection: the next `send` does.
+                self._born, self._is_over = 0, True
+                try:
+                    self._connection.put(self._death())
+                except PublishError:
+                    _LOG.info("the broker at %s went before the death was sent", self._where)
 
     def _give_birth(self) -> None:
         """NBIRTH with number 0 and the bdSeq of the will, and DBIRTH."""
         with self._lock:
-            if self._is_closing:
+            if self._is_closing or not self._host_is_online or self._is_over:
                 return
             self._seq = self._born = 0
             node, device = self._address.of_node("NBIRTH"), self._address.of_device("DBIRTH")
@@ -190,6 +232,20 @@ class EdgeNode:
 def _plain(topic: str, payload: bytes) -> Message:
     """Births and data have QoS 0 and are not retained (tck-id-topics-nbirth-mqtt and others)."""
     return Message(topic, payload, qos=0)
+
+
+def _state_of_host(payload: bytes) -> tuple[bool, int] | None:
+    """Whether a host says that it is online, and when it said so; None for what is no STATE."""
+    try:
+        told = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    match told.get("online"), told.get("timestamp"):
+        case bool() as is_online, int() as time_ms:
+            return is_online, time_ms
+    return None
 
 
 def _kept(file: Path) -> int:
