@@ -125,11 +125,15 @@ class FaultLine:
         assert accounts.wrong_passes == 0, accounts
         assert accounts.is_settled, accounts
         assert accounts.defects_passed == 0 or not sees_dents, accounts
+        self.check_records()
+        return accounts
+
+    def check_records(self) -> None:
+        """After the stop: the journal has one result for each trigger, and the store has those."""
         self.left = of_journal(self.plant.journal.folder)
         told = [result.result_id for result in self.results]
         assert_recorded_once(self.left, told)
         assert_stored_once(self.plant, self.left)
-        return accounts
 
 
 @contextmanager

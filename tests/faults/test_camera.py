@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.devices.test_aravis import SERIAL, Peer, bindings  # noqa: F401
 from tests.faults.line import fault_line
@@ -27,12 +28,18 @@ def settings() -> AravisSettings:
 
 
 def learnt(camera: AravisCamera, folder: Path) -> Path:
-    """A bundle of what this camera shows."""
+    """A bundle of what this camera shows, which is always the same but for noise of ours."""
+    chance = np.random.default_rng(1)
     camera.open()
     camera.start()
     for number in range(30):
         camera.fire()
-        save_image(folder / "parts" / "good" / f"{number:02}.png", camera.grab(2.0).image)
+        grey = camera.grab(2.0).image[..., :1].astype(int)
+        noise = number % 5
+        noisy = (
+            (grey + chance.integers(-noise, noise + 1, grey.shape)).clip(0, 255).astype(np.uint8)
+        )
+        save_image(folder / "parts" / "good" / f"{number:02}.png", noisy)
     camera.close()
     chosen = recipe(backbone=tiny_backbone(folder), precision="f32")
     keenline.train(keenline.open_dataset(folder / "parts"), folder / "part.keen", recipe=chosen)
@@ -55,8 +62,8 @@ def test_nothing_passes_while_the_camera_is_dead(tmp_path: Path) -> None:
             died = time.monotonic()
             time.sleep(0.5)  # a frame that had been taken may still be on its way
             passed = line.passes()
-            until(lambda: line.trouble_of("camera top"), 15)
-            assert time.monotonic() - died < 15
+            until(lambda: line.trouble_of("camera top"), 40)
+            assert time.monotonic() - died < 30
             assert line.passes() == passed
             peer = Peer()
             line.until_works(30)
@@ -64,18 +71,22 @@ def test_nothing_passes_while_the_camera_is_dead(tmp_path: Path) -> None:
             # The conveyor does not know what a real camera showed: the gate is checked below.
             line.conveyor.stop()
             line.plant.stop()
-            line.left = line.recorded()
-            by_part = {one.trigger.part_id: one for one in line.results}
-            gated = line.conveyor.gated()
+            line.check_records()
+            accounts = line.conveyor.accounts()
     finally:
         peer.kill()
-    assert len(by_part) == len(line.results) == line.conveyor.presented
-    for part in gated:
-        if part.gate == "pass":
-            assert by_part[part.part_id].decision.verdict is Verdict.PASS
-    codes = {one.code for one in line.results}
-    assert codes <= {None, *(Code.PART_NO_IMAGE, Code.PART_CAMERA_DOWN, Code.CAMERA_GONE)} | {
+    assert accounts.presented == accounts.results == len(line.results)
+    assert (accounts.unanswered, accounts.answered_twice, accounts.other_gate) == (0, 0, 0)
+    assert 10 <= accounts.gates["pass"] <= accounts.verdicts[Verdict.PASS]
+    # PART_PLC: firing a camera that does not answer holds the PLC's thread up, so triggers are
+    # seen too late.
+    codes = {one.code for one in line.results} - {None}
+    assert codes <= {
+        Code.PART_NO_IMAGE,
+        Code.PART_PLC,
+        Code.PART_CAMERA_DOWN,
         Code.PART_UNCERTAIN_MATCH,
+        Code.CAMERA_GONE,
         Code.CAMERA_MISSING,
     }
     assert SERIAL in {view.serial for one in line.results for view in one.views}
