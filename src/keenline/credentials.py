@@ -40,7 +40,7 @@ class Credential(StrictTable):
             assert self.file is not None
             secret, where = _first_line(Path(self.file)), self.file
         # A variable may hold bytes that are not UTF-8; Python keeps them as halves of surrogates.
-        if not secret or not secret.isascii() and secret != secret.encode(errors="ignore").decode():
+        if not secret or secret != secret.encode(errors="ignore").decode():
             raise CredentialError(
                 Code.CREDENTIAL_MISSING,
                 "A secret that the configuration names is empty, not there, or not UTF-8",
