@@ -101,7 +101,7 @@ class Payloads:
         at = now_ms()
         metrics = [
             self._metric(name, kind, *known.get(name, (None, at)), alias=_ALIASES[name])
-            for name, kind in _KINDS.items()
+            for name, kind in METRICS.items()
         ]
         return self._sparkplug.DBirth(at, seq, metrics).encode()
 
@@ -110,7 +110,7 @@ class Payloads:
         metrics = [
             self._metric(
                 None,
-                _KINDS[name],
+                METRICS[name],
                 value,
                 reading.time_ms,
                 alias=_ALIASES[name],
@@ -204,5 +204,6 @@ _OF_EVENT: tuple[tuple[str, Datatype, Callable[[LineEvent], Value]], ...] = (
     ("Event/Kind", "STRING", lambda one: one.kind),
     ("Event/Facts", "STRING", lambda one: json.dumps(dict(one.facts), ensure_ascii=False)),
 )
-_KINDS: dict[str, Datatype] = {name: kind for name, kind, _ in (*_OF_RESULT, *_OF_EVENT)}
-_ALIASES = {name: alias for alias, name in enumerate(_KINDS, 1)}
+METRICS: Mapping[str, Datatype] = {n: kind for n, kind, _ in (*_OF_RESULT, *_OF_EVENT)}
+"""Every metric of the device and its datatype, in the order of the aliases."""
+_ALIASES = {name: alias for alias, name in enumerate(METRICS, 1)}

@@ -162,7 +162,10 @@ class EdgeNode:
             raise unreachable(self._where, "the connection was lost")
         data = self._payloads.device_data(self._seq, reading, is_historical=is_historical)
         self._put(_plain(self._address.of_device("DDATA"), data))
-        self._known |= {name: (value, reading.time_ms) for name, value in reading.values.items()}
+        for name, value in reading.values.items():
+            # What is sent again does not become the present again.
+            if reading.time_ms >= self._known.get(name, (None, 0))[1]:
+                self._known[name] = (value, reading.time_ms)
 
     def _put(self, message: Message) -> None:
         """Hand over a message that has the number `_seq`."""
