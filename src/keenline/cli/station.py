@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -74,6 +75,7 @@ def _run(config: StationConfig, path: Path, terminal: Terminal, *, log_passes: b
     from keenline.cli.station_log import StationLog
     from keenline.station.notify import ServiceManager
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load anew
     log = StationLog(config.station, passes=log_passes)
     manager = ServiceManager()
     plant = Plant(config, path.parent, on_result=log.result, on_event=log.event)
@@ -83,15 +85,21 @@ def _run(config: StationConfig, path: Path, terminal: Terminal, *, log_passes: b
         _describe(plant, terminal)
         wishes = _Wishes()
         manager.ready("started")
-        while not wishes.wait(manager.interval_s):
+        reloading = threading.Thread()
+        while not wishes.wait(manager.interval_s, reloading.is_alive):
             if plant.station.is_alive:
                 manager.alive(str(plant.station.state))
-            if wishes.reload.is_set():
+            if wishes.reload.is_set() and not reloading.is_alive():
                 wishes.reload.clear()
-                plant.reload(path)
+                # Loading takes seconds, in which the watchdog must be told.
+                reloading = threading.Thread(target=plant.reload, args=(path,), name="reload")
+                reloading.start()
+        if reloading.is_alive():
+            reloading.join()
     finally:
         manager.stopping()
         plant.stop()
+        log.close()
     _conclude(plant, terminal)
 
 
@@ -104,10 +112,10 @@ class _Wishes:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for a wish; whether it is to stop."""
+    def wait(self, seconds: float, reloads: Callable[[], bool]) -> bool:
+        """Wait for a wish, to reload only where none is under way; whether it is to stop."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.reload.is_set():
+        while time.monotonic() < end and (reloads() or not self.reload.is_set()):
             if self.stop.wait(_LOOK_S):
                 return True
         return self.stop.is_set()
