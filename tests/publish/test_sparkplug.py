@@ -215,6 +215,19 @@ def test_what_was_not_confirmed_comes_again_as_historical(
     assert seen.births == sorted(set(seen.births))
 
 
+@pytest.mark.slow
+def test_an_old_answer_confirms_nothing(broker: Broker, make: Make) -> None:
+    """The numbers of messages begin again after 65535: that of a fence was one of data before."""
+    with closing(Proxy(broker.port)) as proxy:
+        publisher = make(port=proxy.port, timeout_s=3)
+        (part,) = fresh(1)
+        for _ in range(132):
+            publisher.deliver([part] * 500)
+        proxy.stall()
+        with pytest.raises(PublishError, match="not confirmed"):
+            publisher.deliver([part])
+
+
 def test_nothing_is_sent_while_the_primary_host_is_away(make: Make, host: Host) -> None:
     publisher = make(primary_host="scada")
     parts = fresh(3)
@@ -331,6 +344,25 @@ def test_the_publisher_is_killed(broker: Broker, host: Host, tmp_path: Path) -> 
     assert seen.births == seen.deaths == list(range(rounds))
     assert set(seen.ids()) == {part.result_id for part in fresh(60)}
     assert host.count("DDEATH") == 0
+
+
+def test_without_its_package_it_is_told_what_to_install(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+sys.modules["pysparkplug"] = None
+from keenline.errors import Code, EnvironmentMissing
+from keenline.publish.sparkplug import SparkplugSettings
+try:
+    SparkplugSettings().build("press-4", Path(sys.argv[1]))
+except EnvironmentMissing as missing:
+    assert missing.code is Code.EXTRA_MISSING
+    print(missing.next)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "pip install 'keenline[mqtt]'"
 
 
 def _delivers(publisher: SparkplugPublisher, parts: list[Result]) -> bool:
