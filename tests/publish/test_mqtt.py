@@ -484,3 +484,38 @@ def test_a_hundred_failed_attempts_leave_nothing_behind(stack: ExitStack):
             with pytest.raises(PublishError):
                 mqtt.deliver([result(1)])
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+# Rights
+
+
+RULES = "topic readwrite other/#\n"
+GREETS = "topic write keenline/press-4/status\n"
+
+
+@pytest.mark.parametrize("rules", [RULES, RULES + GREETS])
+def test_a_topic_that_may_not_be_written_is_refused(stack: ExitStack, tmp_path: Path, rules: str):
+    """MQTT 5 alone can say so."""
+    (tmp_path / "rules").write_text(f"user {USER}\n{rules}")
+    broker = ClosedBroker(tmp_path, f"acl_file {tmp_path / 'rules'}")
+    stack.callback(broker.kill)
+    error = refusal(broker.port, **known(tmp_path))
+    assert error.code == Code.BROKER_REFUSED
+    assert "0x87" in str(error)
+
+
+def test_another_client_of_the_same_name_is_told_as_trouble(broker: Broker, stack: ExitStack):
+    with publisher(broker.port, client_id="one") as mqtt:
+        mqtt.deliver([result(1)])
+        with publisher(broker.port, client_id="one") as other:
+            other.deliver([result(2)])
+            # Each throws the other out and comes back; what is delivered is confirmed all the same.
+            until(lambda: delivered(mqtt) and delivered(other))
+
+
+def delivered(mqtt: MqttPublisher) -> bool:
+    try:
+        mqtt.deliver([result(3)])
+    except PublishError:
+        return False
+    return True
