@@ -83,6 +83,7 @@ def test_nothing_passes_while_the_camera_is_dead(tmp_path: Path) -> None:
     codes = {one.code for one in line.results} - {None}
     assert codes <= {
         Code.PART_NO_IMAGE,
+        Code.PART_FRAME_LOST,
         Code.PART_PLC,
         Code.PART_CAMERA_DOWN,
         Code.PART_UNCERTAIN_MATCH,

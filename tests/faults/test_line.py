@@ -84,7 +84,7 @@ def test_nan_from_the_graph_passes_nothing(other_bundle: Path, tmp_path: Path) -
 
 def test_an_engine_that_crashes_or_hangs_is_started_anew(bundle: Path, tmp_path: Path) -> None:
     with fault_line(tmp_path, bundle) as line:
-        for count, fault in enumerate((signal.SIGKILL, signal.SIGSTOP, signal.SIGKILL), 1):
+        for count, fault in enumerate((signal.SIGKILL, signal.SIGSTOP), 1):
             line.until_passes(2)
             pid = line.station.opened.engine.pid
             assert pid is not None
@@ -141,8 +141,7 @@ def test_five_times_as_many_parts_for_ten_seconds(bundle: Path, tmp_path: Path) 
         time.sleep(1)
         begin = len(line.results)
         line.until_passes(6)
-        after = line.results[begin:]
-        assert all(one.code is None for one in after)
+        assert line.notices_nothing(begin)
         accounts = line.settle()
     assert accounts.presented > 350
     assert accounts.verdicts[Verdict.PASS] > 100

@@ -53,7 +53,7 @@ def test_nothing_passes_while_the_plc_is_gone_and_nothing_is_lost(
         assert time.monotonic() - begin < _SAYS_SO_S + _SLACK_S
         assert line.station.state is State.ERROR
         passed, recorded = program.passed, line.passes()
-        time.sleep(0.6)
+        time.sleep(0.4)
         assert program.passed == passed
         assert line.passes() == recorded
         assert line.station.state is State.ERROR
