@@ -7,7 +7,6 @@ in, one goes out for each: `{"parts": {...}}` (fields of `Parts`) begins, `{"sta
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import sys
@@ -16,94 +15,15 @@ import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT)]
+from line_memory import Memory, ModbusMemory, S7Memory
 
 _SCAN_S = 0.001
 _BEAT_S = 0.1
 _GIVE_UP_S = 1.0
+_CAMERA_S = 0.2
+"""How long a part of `camera` may have been on its way; its begin is not known here."""
 _NUMBERS = 1 << 16
-_REGISTERS, _TEXT = 128, 8
-_MODBUS = {
-    "heartbeat_in": 0,
-    "acknowledge": 4,
-    "count": 5,
-    "trigger": 6,
-    "part_id": 8,
-    "ready": 64,
-    "passed": 66,
-    "rejected": 67,
-    "divert": 68,
-    "fault_code": 70,
-    "result_number": 71,
-    "result_part_id": 72,
-    "result_valid": 81,
-}
-"""Registers; `line_run.py` tells the station the same ones."""
-
-
-class Memory(Protocol):
-    """The signals of a PLC by name, as station and program see them."""
-
-    def put(self, **values: Any) -> None: ...
-
-    def take(self, name: str) -> Any: ...
-
-
-class S7Memory:
-    """Data blocks of the server of libsnap7, which answers on threads of C."""
-
-    def __init__(self, library: str, port: int) -> None:
-        from tests.peers.s7_server import Server
-
-        self._server = Server(library, port)
-        self.put, self.take = self._server.put, self._server.take
-
-
-class ModbusMemory:
-    """Registers of a server of pymodbus, on a thread of its own."""
-
-    def __init__(self, port: int) -> None:
-        self._registers = [0] * _REGISTERS
-        """The server's own, once it was asked for the first time."""
-        self._port = port
-        self._is_up = threading.Event()
-        threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
-        self._is_up.wait()
-
-    def put(self, **values: Any) -> None:
-        for name, value in values.items():
-            if name == "part_id":
-                raw = value.encode("latin-1").ljust(2 * _TEXT, b"\0")
-                for n in range(_TEXT):
-                    self._registers[8 + n] = raw[2 * n] << 8 | raw[2 * n + 1]
-            else:
-                self._registers[_MODBUS[name]] = int(value)
-
-    def take(self, name: str) -> Any:
-        at = _MODBUS[name]
-        if name != "result_part_id":
-            return self._registers[at]
-        words = self._registers[at : at + _TEXT]
-        return b"".join(word.to_bytes(2, "big") for word in words).decode("latin-1").rstrip("\0")
-
-    async def _serve(self) -> None:
-        from pymodbus.server import ModbusTcpServer
-        from pymodbus.simulator import DataType, SimData, SimDevice
-
-        async def asked(
-            _function: int, _start: int, _at: int, _count: int, registers: list[int], _new: object
-        ) -> None:
-            self._registers = registers
-
-        registers = SimData(0, count=_REGISTERS, values=0, datatype=DataType.REGISTERS)
-        device = SimDevice(1, registers, action=asked)
-        server = ModbusTcpServer(device, address=("127.0.0.1", self._port))
-        await server.serve_forever(background=True)
-        self._is_up.set()
-        await asyncio.Event().wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +31,7 @@ class Parts:
     """What is to be brought."""
 
     handshake: str
-    """`level` or `count`."""
+    """`level`, `count`, or `camera`: parts come without a trigger of the PLC's."""
     rate: float
     """Parts a second; each distance varies by 10 % to either side."""
     number: int
@@ -127,17 +47,23 @@ class Found:
     """What the program saw."""
 
     milliseconds: list[float] = field(default_factory=list)
-    """From the part at the sensor to its valid result, in the order of the results."""
+    """From the part at the sensor to its valid result, in the order of the results; none with
+    `camera`."""
+    sensed: list[float] = field(default_factory=list)
+    """When those parts were at the sensor: seconds of the monotonic clock."""
     passed: int = 0
     rejected: int = 0
     diverted: int = 0
     faults: dict[int, int] = field(default_factory=dict)
     """Results by fault code."""
     late: int = 0
-    """Results after the deadline, or none at all."""
+    """Results after the deadline."""
     unanswered: int = 0
     wrong_part: int = 0
     """Results that named no part on its way."""
+    results: int = 0
+    missed: list[tuple[float, float]] = field(default_factory=list)
+    """From and to when a part was on its way that was late, not inspected or never answered."""
     scans: list[float] = field(default_factory=list)
     """The longest time between two scans in each second, ms: what the machine did to the PLC."""
 
@@ -158,12 +84,13 @@ class Program:
         self._acknowledged = 0
 
     def run(self) -> None:
-        self._count = self._memory.take("result_number") if self._is_count else 0
-        now = before = time.perf_counter()
+        self._count = self._acknowledged = self._memory.take("result_number")
+        now = before = time.monotonic()
         due, beaten, beat, second, longest = now + 0.05, now, 0, now, 0.0
-        while self.brought < self._parts.number or self._asked or self._sensed:
+        end = now + self._parts.number / self._parts.rate
+        while self._goes_on(end):
             time.sleep(_SCAN_S)
-            now = time.perf_counter()
+            now = time.monotonic()
             longest, before = max(longest, now - before), now
             if now - second >= 1.0:
                 self.found.scans.append(1000 * longest)
@@ -171,11 +98,19 @@ class Program:
             if now - beaten >= _BEAT_S:
                 beaten, beat = now, (beat + 1) % 1000
                 self._memory.put(heartbeat_in=beat)
+            if self._parts.handshake == "camera":
+                self._take_any(now)
+                continue
             if now >= due and self.brought < self._parts.number:
                 due = max(due + self._chance.uniform(0.9, 1.1) / self._parts.rate, now)
                 self._bring(now)
             self._take(now)
         Path(self._parts.out).write_text(json.dumps(asdict(self.found)), "utf-8")
+
+    def _goes_on(self, end: float) -> bool:
+        if self._parts.handshake == "camera":
+            return time.monotonic() < end
+        return bool(self.brought < self._parts.number or self._asked or self._sensed)
 
     @property
     def _is_count(self) -> bool:
@@ -210,32 +145,56 @@ class Program:
             self._asked[name] = int(name[1:]), sensed
             memory.put(part_id=name)
             memory.put(trigger=True)
+        self._give_up(now)
+
+    def _take_any(self, now: float) -> None:
+        """A result of a part that the camera triggered."""
+        memory = self._memory
+        number = memory.take("result_number")
+        if not memory.take("result_valid") or number == self._acknowledged:
+            return
+        if self.brought:
+            self.found.unanswered += (number - self._acknowledged) % _NUMBERS - 1
+        self.brought += 1
+        if self.brought > self._parts.warm:
+            self._note_result(now - _CAMERA_S, now, is_late=False)
+        self._acknowledged = number
+        memory.put(acknowledge=number)
+
+    def _give_up(self, now: float) -> None:
         for key, (place, since) in list(self._asked.items()):
             if now - since <= _GIVE_UP_S:
-                break
+                return
             del self._asked[key]
             if not self._is_count:
-                memory.put(trigger=False)
+                self._memory.put(trigger=False)
             if place > self._parts.warm:
                 self.found.unanswered += 1
-                self.found.late += 1
+                self.found.missed.append((since, now))
 
     def _note(self, key: int | str, now: float) -> None:
-        found, memory = self.found, self._memory
+        found = self.found
         place, since = self._asked.pop(key, (0, now))
-        if place == 0:
-            found.wrong_part += 1
+        found.wrong_part += place == 0
         if place <= self._parts.warm:
             return
         took = 1000 * (now - since)
         found.milliseconds.append(round(took, 3))
-        found.late += took > self._parts.deadline_ms
+        found.sensed.append(since)
+        self._note_result(since, now, is_late=took > self._parts.deadline_ms)
+
+    def _note_result(self, since: float, now: float, *, is_late: bool) -> None:
+        found, memory = self.found, self._memory
+        found.results += 1
+        found.late += is_late
         found.passed += memory.take("passed")
         found.rejected += memory.take("rejected")
         found.diverted += memory.take("divert")
         code = memory.take("fault_code")
         if code:
             found.faults[code] = found.faults.get(code, 0) + 1
+        if code or is_late:
+            found.missed.append((since, now))
 
 
 def main() -> None:

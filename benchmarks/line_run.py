@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from line_config import Run, configuration
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -25,80 +26,9 @@ from tests.peers.plc_process import PlcProcess, free_port  # noqa: E402
 from tests.peers.s7_library import find_library  # noqa: E402
 
 SHARES = (50, 99, 99.9, 100)
-_WARM = 20
+_WARM = 30
 """Parts before anything is counted."""
 _STARTS_S = 60.0
-_SIGNALS = {
-    "s7": (
-        {
-            "trigger": "DB1.DBX0.0",
-            "part_id": "DB1.STRING14[16]",
-            "heartbeat": "DB1.DBW2",
-            "acknowledge": "DB1.DBW8",
-        },
-        "DB1.DBW10",
-        {
-            "ready": "DB2.DBX0.0",
-            "busy": "DB2.DBX0.1",
-            "result_valid": "DB2.DBX0.2",
-            "passed": "DB2.DBX0.3",
-            "rejected": "DB2.DBX0.4",
-            "divert": "M5.3",
-            "fault": "DB2.DBX0.6",
-            "fault_code": "DB2.DBW2",
-            "result_number": "DB2.DBW4",
-            "result_part_id": "DB2.STRING8[16]",
-            "heartbeat": "DB2.DBW26",
-        },
-    ),
-    "modbus": (
-        {
-            "trigger": "input-register:6",
-            "part_id": "input-register:8:text16",
-            "heartbeat": "input-register:0",
-            "acknowledge": "input-register:4",
-        },
-        "input-register:5",
-        {
-            "ready": "holding:64",
-            "busy": "holding:65",
-            "passed": "holding:66",
-            "rejected": "holding:67",
-            "divert": "holding:68",
-            "fault": "holding:69",
-            "fault_code": "holding:70",
-            "result_number": "holding:71",
-            "result_part_id": "holding:72:text16",
-            "heartbeat": "holding:80",
-            "result_valid": "holding:81",
-        },
-    ),
-}
-"""Inputs, the address of the count instead of the trigger bit, and outputs, by kind of PLC."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What stands at the line and what happens to it."""
-
-    bundle: Path
-    images: Path
-    plc: str = "s7"
-    camera: str = "simulated"
-    """`simulated`, or `basler`: the emulator of pylon."""
-    latency_ms: float = 0.0
-    handshake: str = "level"
-    rate: float = 20.0
-    seconds: float = 600.0
-    deadline_ms: float = 100.0
-    poll_ms: float = 2.0
-    store: str = "store"
-    """One of `line_station.STORES`."""
-    locked: bool = False
-    """Another process holds the database for itself."""
-    broker: str = ""
-    """"": no MQTT; `up`, `slow` or `down`."""
-    largest_image_mb: int = 36
 
 
 @dataclass(slots=True)
@@ -113,20 +43,47 @@ class Measured:
     """What `line_station.py` says at its end."""
     memory: list[tuple[float, float]] = field(default_factory=list)
     """Resident MB of station and engine: at the begin, in the middle and at the end."""
-    load: float = 0.0
-    """Of the machine at the end, what was measured included."""
+    others: float = 0.0
+    """Cores used by processes that are no part of the line."""
+    stalls: list[tuple[float, float]] | None = None
+    """When a core of the machine stood still, from and to; None where nobody could see it."""
 
     @property
     def shares(self) -> tuple[float, ...]:
         """Milliseconds that 50, 99, 99.9 and 100 % of the parts stayed within."""
-        if not self.milliseconds:
-            return (float("nan"),) * len(SHARES)
-        return tuple(float(v) for v in np.percentile(self.milliseconds, SHARES))
+        return _shares(self.milliseconds)
 
     @property
-    def invalid(self) -> int:
-        """Parts that were not inspected, or of which the PLC heard nothing."""
-        return int(self.plc["unanswered"]) + sum(self.plc["faults"].values())
+    def untouched(self) -> tuple[float, ...]:
+        """The same of the parts during whose time no core stood still."""
+        parts = zip(self.plc["sensed"], self.milliseconds, strict=True)
+        return _shares(
+            [took for begin, took in parts if not self._stood_still(begin, begin + took / 1000)]
+        )
+
+    @property
+    def stood_still(self) -> tuple[float, float]:
+        """Milliseconds in all, of every core, and the longest."""
+        times = [1000 * (until - since) for since, until in self.stalls or ()]
+        return sum(times), max(times, default=0.0)
+
+    @property
+    def missed(self) -> int:
+        """Parts whose result came after the deadline, was INVALID, or never came."""
+        return len(self.plc["missed"])
+
+    @property
+    def missed_untouched(self) -> int:
+        """Those of them during whose time no core stood still."""
+        return sum(not self._stood_still(since, until) for since, until in self.plc["missed"])
+
+    @property
+    def faults(self) -> str:
+        """How many results had which code."""
+        return ", ".join(f"{n} x KL{code}" for code, n in self.plc["faults"].items())
+
+    def _stood_still(self, begin: float, end: float) -> bool:
+        return any(begin < until and since < end for since, until in self.stalls or ())
 
 
 def run(wanted: Run) -> Measured:
@@ -139,23 +96,28 @@ def run(wanted: Run) -> Measured:
         plc = _plc(wanted.plc)
         stack.callback(plc.kill)
         broker = stack.enter_context(_broker(wanted.broker, folder))
-        config = _config(wanted, plc.port, broker)
+        config = configuration(wanted, plc.port, broker)
         (folder / "station.json").write_text(json.dumps(config), "utf-8")
         station, pids = _station(folder, wanted)
         stack.callback(station.kill)
         if wanted.locked:
             stack.enter_context(_locked(folder / "keenline.sqlite"))
         _await(lambda: plc.ask(state=True)["ready"], "the PLC sees no Ready")
+        watches = [stack.enter_context(_watch(core)) for core in range(os.cpu_count() or 1)]
         number = round(wanted.rate * wanted.seconds) + _WARM
         out = folder / "plc.json"
         parts = {"rate": wanted.rate, "number": number, "warm": _WARM, "out": str(out)}
         parts |= {"handshake": wanted.handshake, "deadline_ms": wanted.deadline_ms}
         plc.ask(parts=parts)
+        ours = [*pids.values(), plc.pid, *(watch.pid for watch in watches)]
+        begun, busy, used = time.monotonic(), _busy_s(), sum(map(_used_s, ours))
         memory = _watched(plc, number, pids)
-        load = os.getloadavg()[0]
+        others = _busy_s() - busy - sum(map(_used_s, ours)) + used
+        others /= time.monotonic() - begun
         told = _ended(station)
+        stalls = _joined([json.loads(watch.communicate()[0]) for watch in watches])
         found = json.loads(out.read_text("utf-8"))
-    return Measured(found.pop("milliseconds"), found, told, memory, load)
+    return Measured(found.pop("milliseconds"), found, told, memory, others, stalls)
 
 
 def _plc(kind: str) -> PlcProcess:
@@ -166,34 +128,6 @@ def _plc(kind: str) -> PlcProcess:
             raise RuntimeError("libsnap7 cannot be had: it comes with python-snap7 2.0.2")
         command.append(str(library))
     return PlcProcess(command, free_port())
-
-
-def _config(wanted: Run, plc_port: int, broker_port: int | None) -> dict[str, Any]:
-    inputs, count, outputs = _SIGNALS[wanted.plc]
-    if wanted.handshake == "count":
-        inputs = inputs | {"trigger": count}
-    else:
-        inputs = {name: at for name, at in inputs.items() if name != "acknowledge"}
-    plc = {"kind": wanted.plc, "host": "127.0.0.1", "port": plc_port}
-    camera: dict[str, Any] = {"kind": wanted.camera, "name": "top"}
-    if wanted.camera == "simulated":
-        camera |= {"folder": str(wanted.images.resolve()), "latency_ms": wanted.latency_ms}
-    else:
-        camera |= {"width": 256, "height": 256, "exposure_us": 1000.0}
-    made = {
-        "station": "bench",
-        "bundle": str(wanted.bundle.resolve()),
-        "trigger": {
-            "deadline_ms": wanted.deadline_ms,
-            "frame_ms": min(wanted.deadline_ms, 100.0),
-        },
-        "handshake": {"kind": wanted.handshake, "poll_ms": wanted.poll_ms},
-        "cameras": [camera],
-        "plc": plc | {"inputs": inputs, "outputs": outputs},
-        "engine": {"largest_image_mb": wanted.largest_image_mb},
-        "store": {"images": {"reserve_gb": 0.1}, "retention": {"free_gb": 0.2}},
-    }
-    return made if broker_port is None else made | {"mqtt": {"port": broker_port}}
 
 
 def _station(folder: Path, wanted: Run) -> tuple[subprocess.Popen[str], dict[str, int]]:
@@ -232,6 +166,18 @@ def _watched(plc: PlcProcess, number: int, pids: dict[str, int]) -> list[tuple[f
     while plc.ask(state=True)["is_running"]:
         time.sleep(0.5)
     return [*memory, _resident(pids)]
+
+
+def _busy_s() -> float:
+    """Processor time of everything on the machine; see proc_stat(5)."""
+    fields = Path("/proc/stat").read_text("ascii").split(maxsplit=8)
+    return sum(map(int, fields[1:4])) / os.sysconf("SC_CLK_TCK")
+
+
+def _used_s(process: int) -> float:
+    """Processor time of one process."""
+    fields = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pids: dict[str, int]) -> tuple[float, float]:
@@ -281,6 +227,29 @@ def _locked(database: Path) -> Iterator[None]:
         yield
     finally:
         holder.close()
+
+
+@contextmanager
+def _watch(core: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(HERE / "stalls.py"), str(core)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _joined(found: list[list[tuple[float, float]] | None]) -> list[tuple[float, float]] | None:
+    if None in found:
+        return None
+    return [(since, until) for stalls in found for since, until in stalls or ()]
+
+
+def _shares(milliseconds: list[float]) -> tuple[float, ...]:
+    if not milliseconds:
+        return (float("nan"),) * len(SHARES)
+    return tuple(float(value) for value in np.percentile(milliseconds, SHARES))
 
 
 def _await(holds: Any, otherwise: str) -> None:

@@ -110,6 +110,8 @@ def main() -> None:
     print(json.dumps({"station": os.getpid(), "engine": engine.pid}), flush=True)
     begun, used = time.monotonic(), time.process_time()
     engine_used = _processor_s(engine.pid)
+    threads_used = {one.native_id: _processor_s(os.getpid(), one.native_id) for one in _threads()}
+    faults = _major_faults(os.getpid()), _major_faults(engine.pid)
     sys.stdin.read()
     lasted = time.monotonic() - begun
     told = {
@@ -123,9 +125,14 @@ def main() -> None:
         "processor": (time.process_time() - used) / lasted,
         "engine_processor": (_processor_s(engine.pid) - engine_used) / lasted,
         "threads": {
-            thread.name: _processor_s(os.getpid(), thread.native_id) / lasted
-            for thread in threading.enumerate()
+            one.name: (
+                _processor_s(os.getpid(), one.native_id) - threads_used.get(one.native_id, 0.0)
+            )
+            / lasted
+            for one in _threads()
         },
+        "major_faults": _major_faults(os.getpid()) - faults[0],
+        "engine_major_faults": _major_faults(engine.pid) - faults[1],
         "behind": {one.sink.name: one.state.is_behind for one in plant.forwarders},
         "images_waiting": getattr(plant.store.keeper, "state", None) is not None
         and plant.store.keeper.state.waiting_bytes,
@@ -134,13 +141,24 @@ def main() -> None:
     print(json.dumps(told, default=_plain), flush=True)
 
 
+def _threads() -> list[threading.Thread]:
+    return threading.enumerate()
+
+
+def _major_faults(process: int | None) -> int:
+    """Pages that had to be read from a disk."""
+    return int(_fields(Path(f"/proc/{process}/stat"))[9])
+
+
 def _processor_s(process: int | None, thread: int | None = None) -> float:
     """Seconds of processor time, on Linux; see proc_pid_stat(5)."""
-    where = Path(f"/proc/{process}") / (f"task/{thread}" if thread else "") / "stat"
-    if not where.exists():
-        return float("nan")
-    fields = where.read_text("ascii").rpartition(")")[2].split()
+    fields = _fields(Path(f"/proc/{process}") / (f"task/{thread}" if thread else "") / "stat")
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _fields(file: Path) -> list[str]:
+    """Those of proc_pid_stat(5) from the third on; the second may hold spaces."""
+    return file.read_text("ascii").rpartition(")")[2].split()
 
 
 def _plain(value: object) -> object:

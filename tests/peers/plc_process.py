@@ -64,6 +64,12 @@ class PlcProcess:
     def ask(self, **request: object) -> Any:
         return self._ask(request)
 
+    @property
+    def pid(self) -> int:
+        """While it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def freeze(self) -> None:
         """It stops to answer, but its connections stay: half-open."""
         assert self._process is not None
