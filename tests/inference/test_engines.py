@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -159,3 +160,26 @@ def test_one_image_that_cannot_be_run_among_several(name: str, side_by_side: boo
     with pytest.raises(EngineError):
         next(answers)
     assert engine.run(good)["score"] == 0
+
+
+_FIRST_IMAGES = """\
+import sys
+from pathlib import Path
+import numpy as np
+from keenline.inference.openvino import OpenVinoEngine
+
+graph = Path(sys.argv[1]).read_bytes()
+engine = OpenVinoEngine(graph, precision="f32", threads=2, side_by_side=True)
+sys.setswitchinterval(1e-6)  # the threads take turns as often as they can
+images = [np.zeros((1, 8, 8, 3), np.uint8) for _ in range(8)]
+assert len(list(engine.run_each(images))) == 8
+"""
+
+
+@pytest.mark.slow
+def test_the_first_images_of_a_process_may_come_side_by_side(tmp_path: Path) -> None:
+    graph = tmp_path / "graph.onnx"
+    graph.write_bytes(_graph().SerializeToString())
+    command = [sys.executable, "-c", _FIRST_IMAGES, str(graph)]
+    for _ in range(8):
+        subprocess.run(command, check=True, timeout=20)

@@ -53,6 +53,10 @@ class OpenVinoEngine:
         self._lanes = lanes(side_by_side, threads)
         if self._lanes > 1:
             self._options["NUM_STREAMS"] = self._options["INFERENCE_NUM_THREADS"] = str(self._lanes)
+        # OpenVINO's bindings look NumPy up at their first array, under a lock of their own while
+        # they let other threads run: two first arrays at a time and the process hangs for ever
+        # (2026.4; 3 of 8 processes). So the first one is alone.
+        _ = openvino.Tensor(np.zeros(1, np.uint8), shared_memory=True).data
         self._graph = graph
         self._compiling = Lock()
         self._requests: OrderedDict[tuple[int, ...], _Idle] = OrderedDict()
