@@ -170,3 +170,15 @@ def test_a_part_at_the_gate_without_a_verdict_is_rejected_and_invalid(
         (slow,) = through(plc, 1)
         assert (slow.gate, slow.fault_code) == ("reject", Code.PART_LATE)
         line.assert_accounts_balance()
+
+
+def test_a_station_that_was_stopped_asks_for_no_parts_and_has_no_fault(
+    bundle: Path, tmp_path: Path
+) -> None:
+    with plc_line(bundle, tmp_path, camera()) as (line, plc):
+        line.station.health.pause("a client asked for it")
+        until(lambda: plc.output("ready") is False)
+        assert line.station.state is State.READY
+        assert plc.output("fault") is False
+        line.station.health.resume("a client asked for it")
+        until(lambda: plc.output("ready") is True)

@@ -30,7 +30,7 @@ TERMINATED = 143
 
 EXIT_CODES = {
     0: "done",
-    1: "a part did not pass (only inspect --exit-verdict)",
+    1: "a part did not pass (inspect --exit-verdict), or was lost (simulate)",
     2: "the command was typed wrong",
     3: "what was given cannot be used (errors KL1xxx)",
     4: "a bundle or backbone cannot be used, or a part not learnt (KL2xxx)",

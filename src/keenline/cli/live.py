@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -23,7 +24,10 @@ _COLOURS = {
 }
 _STAGES = (("acquired", "image here"), ("decided", "verdict"), ("actuated", "PLC confirmed"))
 _SHARES = (50.0, 99.0, 99.9, 100.0)
-_EVENTS = 4
+_EVENTS = 5
+_WIDEST = 110
+_NOT_SHOWN = ("image-lost", "state")
+"""The state is always shown, and there may be very many images."""
 _RATE_S = 2.0
 
 
@@ -34,7 +38,8 @@ class LiveView:
         self._station = station
         self._forwarders = forwarders
         self._last: Result | None = None
-        self._events: deque[LineEvent] = deque(maxlen=_EVENTS)
+        self._news: deque[tuple[datetime, str, str]] = deque(maxlen=_EVENTS)
+        """When, what, and its style."""
         self._settled: deque[tuple[float, int]] = deque(maxlen=64)
 
     def result(self, result: Result) -> None:
@@ -43,12 +48,19 @@ class LiveView:
 
     def event(self, event: LineEvent) -> None:
         """Something else happened."""
-        if event.kind not in ("image-lost",):
-            self._events.append(event)
+        if event.kind in _NOT_SHOWN:
+            return
+        facts = ", ".join(f"{value}" for key, value in event.facts.items() if key != "code")
+        style = "red" if event.kind == "trouble" else "dim"
+        self._news.append((event.time, f"{event.kind}: {facts}", style))
+
+    def fault(self, name: str) -> None:
+        """Something was made to fail."""
+        self._news.append((datetime.now(UTC), f"fault: {name}", "yellow"))
 
     def render(self) -> RenderableType:
         return Group(
-            Text(), self._verdict(), Text(), self._counts(), Text(), self._times(), self._news()
+            Text(), self._verdict(), Text(), self._counts(), Text(), self._times(), self._lines()
         )
 
     def _verdict(self) -> Text:
@@ -91,15 +103,12 @@ class LiveView:
                 table.add_row(f"  {title}", *(f"{value:.1f}" for value in found))
         return table
 
-    def _news(self) -> Text:
+    def _lines(self) -> Text:
         lines = Text("\n")
         for forwarder in self._forwarders:
             state = forwarder.state
             if state.trouble is not None:
                 lines.append(f"  {forwarder.sink.name}: {state.trouble.what}\n", "yellow")
-        for event in self._events:
-            facts = ", ".join(f"{value}" for key, value in event.facts.items() if key != "code")
-            alarming = event.kind == "trouble"
-            words = f"  {event.time:%H:%M:%S}  {event.kind}: {facts}"[:110]
-            lines.append(words + "\n", "red" if alarming else "dim")
+        for when, words, style in self._news:
+            lines.append(f"  {when.astimezone():%H:%M:%S}  {words}"[:_WIDEST] + "\n", style)
         return lines

@@ -13,6 +13,7 @@ import typer
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import Json
 from keenline.cli.terminal import Terminal
+from keenline.errors import Code
 
 if TYPE_CHECKING:
     from keenline.cli.simulated_line import SimulatedLine, Wanted
@@ -38,7 +39,7 @@ def simulate(
         Path | None,
         typer.Option(
             "--station",
-            help="Take store, publishers and times from this; cameras and PLC are simulated.",
+            help="Take store, publishers and times of this; cameras and PLC are simulated.",
             metavar="STATION.toml",
         ),
     ] = None,
@@ -104,10 +105,15 @@ def _report(line: SimulatedLine, accounts: Accounts, terminal: Terminal) -> None
     )
     terminal.fact("verdicts", verdicts)
     terminal.fact("gate", gates)
+    codes = sorted(line.station.tally.counts().codes.items())
+    for place, (code, number) in enumerate(codes):
+        words = f"{number} x KL{code} {Code(code).name}"
+        terminal.fact("INVALID" if place == 0 else "", words, "yellow")
     for name, words in (("decided", "verdict"), ("actuated", "PLC")):
-        p50, p99, p999, longest = line.station.tally.percentiles(name, 50, 99, 99.9, 100)
-        shown = f"{p50:.1f} ms p50, {p99:.1f} p99, {p999:.1f} p99.9, {longest:.1f} longest"
-        terminal.fact(words, shown)
+        took = line.milliseconds(name)
+        if took is not None:
+            shown = f"{took['p50']:.1f} ms p50, {took['p99']:.1f} p99, {took['p999']:.1f} p99.9"
+            terminal.fact(words, f"{shown}, {took['longest']:.1f} longest")
     if line.injected:
         terminal.fact("faults", ", ".join(line.injected))
     if accounts.is_settled:

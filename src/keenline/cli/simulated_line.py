@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from keenline.bundle import read_bundle
@@ -21,6 +22,7 @@ from keenline.devices.simulated_images import Shot, rendered_shots
 from keenline.station.conveyor import Accounts, Belt, Conveyor
 from keenline.station.opening import StationPlan
 from keenline.station.station import Station
+from keenline.station.tally import STAGES
 from keenline.types import LineEvent, Result
 
 _RENDERED = 24
@@ -89,24 +91,23 @@ class SimulatedLine:
     def as_dict(self) -> dict[str, object]:
         """What came of it, for a machine."""
         accounts = self.accounts()
-        counts = asdict(accounts)
-        counts["verdicts"] = {str(name): number for name, number in accounts.verdicts.items()}
-        milliseconds = {
-            name: dict(
-                zip(
-                    ("p50", "p99", "p999", "longest"),
-                    self.station.tally.percentiles(name, 50, 99, 99.9, 100),
-                    strict=True,
-                )
-            )
-            for name in ("acquired", "inspected", "decided", "actuated")
-        }
+        counts = {field.name: getattr(accounts, field.name) for field in fields(accounts)}
+        counts |= {name: dict(counts[name]) for name in ("verdicts", "gates")}
+        codes = self.station.tally.counts().codes
         return {
             "settled": accounts.is_settled,
             **counts,
-            "ms": milliseconds,
+            "codes": {f"{code}": number for code, number in codes.items()},
+            "ms": {name: self.milliseconds(name) for name in STAGES},
             "faults": self.injected,
         }
+
+    def milliseconds(self, stage: str) -> dict[str, float] | None:
+        """How long parts took to a stage; None when none came to it."""
+        found = self.station.tally.percentiles(stage, 50, 99, 99.9, 100)
+        if math.isnan(found[0]):
+            return None
+        return dict(zip(("p50", "p99", "p999", "longest"), found, strict=True))
 
     def perhaps_fail(self) -> None:
         """Now and then let something fail, where that was wanted."""
@@ -116,6 +117,7 @@ class SimulatedLine:
         names = list(self._faults())
         name = names[len(self.injected) % len(names)]
         self.injected.append(name)
+        self.view.fault(name)
         self._faults()[name]()
 
     def _faults(self) -> dict[str, Callable[[], None]]:
@@ -154,7 +156,7 @@ class SimulatedLine:
 
 def _config(wanted: Wanted) -> StationConfig:
     simulated = {
-        "trigger": {"source": "plc", "frame_ms": max(40.0, 4 * wanted.camera_ms)},
+        "trigger": {"source": "plc"} | _frame_ms(wanted),
         "handshake": {"kind": "count"},
         "cameras": ({"kind": "simulated", "name": _CAMERA},),
         "plc": {"kind": "simulated", "handshake": "count"},
@@ -167,8 +169,15 @@ def _config(wanted: Wanted) -> StationConfig:
     update = StationConfig.model_validate(
         {"station": given.station, "bundle": str(wanted.bundle.resolve())} | simulated
     )
-    names = ("bundle", "trigger", "handshake", "cameras", "plc")
-    return given.model_copy(update={name: getattr(update, name) for name in names})
+    names = ("bundle", "handshake", "cameras", "plc")
+    changed: dict[str, object] = {name: getattr(update, name) for name in names}
+    of_trigger = {"source": "plc", "every_ms": None} | _frame_ms(wanted)
+    changed["trigger"] = given.trigger.model_copy(update=of_trigger)
+    return given.model_copy(update=changed)
+
+
+def _frame_ms(wanted: Wanted) -> dict[str, float]:
+    return {"frame_ms": max(40.0, 4 * wanted.camera_ms)}
 
 
 def _shots(wanted: Wanted) -> Sequence[Shot]:

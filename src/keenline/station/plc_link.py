@@ -50,7 +50,11 @@ class PlcListener(Protocol):
         """The PLC is gone or stale; with None, it is back."""
 
     def readiness(self) -> KeenlineError | None:
-        """Why the station inspects nothing at present; None when it does."""
+        """What keeps the station from inspecting at present; None where nothing does."""
+
+    @property
+    def inspects(self) -> bool:
+        """A part that triggers now is inspected; not so while the station waits for a job."""
 
 
 class PlcLink:
@@ -219,7 +223,8 @@ class PlcLink:
         wanted = dict(self._handshake.shown(now))
         listener = self._listener
         trouble = self._trouble or (listener.readiness() if listener is not None else None)
-        wanted["ready"] = trouble is None and self._handshake.accepts
+        takes_parts = listener is not None and listener.inspects
+        wanted["ready"] = trouble is None and takes_parts and self._handshake.accepts
         wanted["busy"] = self._handshake.is_busy
         wanted["fault"] = trouble is not None
         if trouble is not None:

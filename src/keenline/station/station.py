@@ -228,6 +228,11 @@ class Station:
         """Why nothing is inspected at present; None when parts are."""
         return self.health.readiness
 
+    @property
+    def inspects(self) -> bool:
+        """A part that triggers now is inspected."""
+        return self.state.inspects
+
     def plc_changed(self, trouble: KeenlineError | None) -> None:
         """The PLC is gone, or with None is back."""
         self.health.set("plc", trouble)
