@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.small_parts import good_folder, recipe, tiny_backbone
 from typer.testing import CliRunner
 
+from keenline import open_dataset, train
 from keenline.cli.app import app
 from keenline.data.demo_defects import DefectKind
 from keenline.data.demo_part import render_part
@@ -120,3 +122,13 @@ def learnt(keenline: Keenline, plates: Path, tmp_path_factory: pytest.TempPathFa
 def bundle(learnt: Path, tmp_path: Path) -> Path:
     """A copy of the bundle that a test may change."""
     return Path(shutil.copy(learnt, tmp_path / "plate.keen"))
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Learnt from the parts that `tests.station.process` shows to a station."""
+    folder = tmp_path_factory.mktemp("small")
+    parts = open_dataset(good_folder(folder / "parts", 24))
+    chosen = recipe(backbone=tiny_backbone(folder), precision="f32")
+    train(parts, folder / "part.keen", recipe=chosen)
+    return folder / "part.keen"
