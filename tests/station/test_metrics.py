@@ -87,6 +87,7 @@ def test_what_is_wrong_is_seen(line: Watched, server: MetricsServer):
     assert sum(codes.values()) == value(seen, "keenline_results_total", verdict="INVALID")
     assert value(seen, "keenline_lost_frames_total") > 0
     assert not seen["keenline_trouble"].samples
+    until(lambda: line.station.line_is_in_step)  # or the camera is not fired
     top.inject(FaultKind.GONE, 60_000.0)  # type: ignore[attr-defined]
     line.trigger()
     until(lambda: bool(line.station.health.troubles))
