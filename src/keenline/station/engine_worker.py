@@ -71,11 +71,8 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
     questions, answers, memory, count, factory = arguments
-    with (
-        os.fdopen(int(questions), "rb") as asked,
-        os.fdopen(int(answers), "wb") as told,
-        mmap.mmap(int(memory), 0) as shared,
-    ):
+    shared = mmap.mmap(int(memory), 0)  # goes with the process: an engine may hold on to an image
+    with os.fdopen(int(questions), "rb") as asked, os.fdopen(int(answers), "wb") as told:
         slots = Slots(memoryview(shared), int(count))
         _serve(asked, told, slots, _named(factory))
 
