@@ -22,6 +22,21 @@ class Lens(BaseModel):
     ring: Annotated[int, Field(ge=0, le=8, multiple_of=2), Words("even, 0 to 8")] = 0
 
 
+class Round(BaseModel):
+    kind: Literal["round"]
+    radius: float
+
+
+class Square(BaseModel):
+    kind: Literal["square"]
+    side: float
+
+
+class Plates(BaseModel):
+    plate: Annotated[Round | Square, Field(discriminator="kind")]
+    more: tuple[Annotated[Round | Square, Field(discriminator="kind")], ...] = ()
+
+
 class Bench(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -61,6 +76,25 @@ def test_a_union_is_told_once():
     assert faults("lens.focal_mm = 1\nlens.mount = 'M'\n") == [
         (2, "lens.mount", '= "M"; allowed: "C" or "CS"')
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[plate]\nside = 1.0", (1, "plate.kind", 'is missing; allowed: "round" or "square"')),
+        (
+            'plate = { kind = "round", radius = 1.0 }\n[[more]]\nkind = "sqare"',
+            (3, "more[0].kind", '= "sqare"; did you mean "square"? allowed: "round" or "square"'),
+        ),
+        ("plate = 3", (1, "plate", '= 3; allowed: table with kind = "round" or "square"')),
+        ('[plate]\nkind = "round"', (1, "plate.radius", "is missing; allowed: number")),
+    ],
+)
+def test_one_of_several_tables_is_told_by_its_kind(text: str, told: tuple[int, str, str]):
+    with pytest.raises(TomlFaults) as caught:
+        parse_strictly(text, Plates)
+    (fault,) = caught.value.faults
+    assert (fault.line, fault.key, fault.message) == told
 
 
 def test_a_long_value_is_cut():
@@ -118,7 +152,12 @@ def test_what_only_the_extra_check_finds_is_refused():
         (bool, "true or false"),
         (Annotated[int, Field(ge=2, le=4)], "whole number, 2 to 4"),
         (Annotated[int, Field(ge=2)], "whole number, 2 or more"),
+        (Annotated[int, Field(le=4)], "whole number, at most 4"),
+        (Annotated[float, Field(gt=0, le=4)], "number, more than 0 to 4"),
         (Annotated[str, Field(min_length=1)], "text, not empty"),
+        (Annotated[str, Field(min_length=2, max_length=9)], "text, 2 to 9 characters"),
+        (Annotated[str, Field(max_length=9)], "text, 0 to 9 characters"),
+        (Round | Square, 'table with kind = "round" or "square"'),
         (int | Literal["auto"], 'whole number, or "auto"'),
         (tuple[Literal[90, 180], ...], "list of: 90 or 180"),
         (Lens, "table"),

@@ -25,7 +25,6 @@ _COLOURS = {
 _STAGES = (("acquired", "image here"), ("decided", "verdict"), ("actuated", "PLC confirmed"))
 _SHARES = (50.0, 99.0, 99.9, 100.0)
 _EVENTS = 5
-_WIDEST = 110
 _NOT_SHOWN = ("image-lost", "state")
 """The state is always shown, and there may be very many images."""
 _RATE_S = 2.0
@@ -86,10 +85,9 @@ class LiveView:
         for verdict, number in counts.verdicts.items():
             line.append(f"   {verdict.value} ", "dim")
             line.append(f"{number}", "bold" if number else "dim")
-        line.append("   state ", "dim")
-        line.append(
-            str(self._station.state), "green" if self._station.state.inspects else "bold red"
-        )
+        state = self._station.state
+        line.append("\n  state ", "dim")
+        line.append(str(state), "green" if state.inspects else "bold red")
         return line
 
     def _times(self) -> Table:
@@ -104,11 +102,11 @@ class LiveView:
         return table
 
     def _lines(self) -> Text:
-        lines = Text("\n")
+        lines = Text("\n", no_wrap=True, overflow="ellipsis")
         for forwarder in self._forwarders:
             state = forwarder.state
             if state.trouble is not None:
                 lines.append(f"  {forwarder.sink.name}: {state.trouble.what}\n", "yellow")
         for when, words, style in self._news:
-            lines.append(f"  {when.astimezone():%H:%M:%S}  {words}"[:_WIDEST] + "\n", style)
+            lines.append(f"  {when.astimezone():%H:%M:%S}  {words}\n", style)
         return lines
