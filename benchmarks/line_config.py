@@ -30,6 +30,8 @@ class Run:
     broker: str = ""
     """"": no MQTT; `up`, `slow` or `down`."""
     largest_image_mb: int = 1
+    real_time: bool = False
+    """Station and engine run before everything of ordinary priority, as the service may be set."""
 
 
 def configuration(wanted: Run, plc_port: int, broker_port: int | None) -> dict[str, Any]:

@@ -133,7 +133,8 @@ def _plc(kind: str) -> PlcProcess:
 def _station(folder: Path, wanted: Run) -> tuple[subprocess.Popen[str], dict[str, int]]:
     more = {"PYTHONPATH": str(ROOT / "src"), "PYLON_CAMEMU": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "line_station.py"), str(folder), wanted.store],
+        [sys.executable, str(HERE / "line_station.py"), str(folder), wanted.store]
+        + ["real-time"] * wanted.real_time,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | more,

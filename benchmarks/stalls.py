@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 
+PRIORITY = 50
+"""Above that of a station of real-time priority."""
 SLEEP_S = 0.002
 SHORTEST_S = 0.005
 """Of a stall that is told."""
@@ -22,7 +24,7 @@ SHORTEST_S = 0.005
 def main(core: int) -> None:
     try:
         os.sched_setaffinity(0, {core})
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     except (AttributeError, OSError):  # not Linux, or not allowed
         sys.stdin.read()
         print("null")
