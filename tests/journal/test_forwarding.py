@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from tests.store.records import event, result
 
-from keenline.errors import Code, OutputError, PublishError, RecordError
+from keenline.errors import Code, JournalError, OutputError, PublishError, RecordError
 from keenline.journal.entries import Entry
 from keenline.journal.forwarding import Forwarder
 from keenline.journal.log import Journal, Place
+from keenline.types import Result
 
 SOURCE = Path(__file__).parents[2] / "src"
 MakeForwarder = Callable[..., Forwarder]
@@ -273,6 +274,36 @@ def test_a_log_of_damaged_lines_alone_is_passed(journal: Journal, forward: MakeF
     sink = Shelf()
     assert forward(sink).drain(10)
     assert sink.attempts == 0
+
+
+def test_a_file_that_cannot_be_read_is_tried_again(journal: Journal, forward: MakeForwarder):
+    sent = filled(journal, 30)
+    path, aside = journal.folder / "000000002.journal", journal.folder / "aside"
+    path.rename(aside)
+    path.mkdir()  # reading it fails, as on a disk with a fault
+    sink = Shelf()
+    forwarder = forward(sink)
+    until(lambda: isinstance(forwarder.state.trouble, JournalError))
+    path.rmdir()
+    aside.rename(path)
+    assert forwarder.drain(10)
+    assert list(dict.fromkeys(one.result_id for one in sink.taken if isinstance(one, Result))) == [
+        one.result_id for one in sent if isinstance(one, Result)
+    ]
+
+
+def test_a_place_behind_the_end_is_brought_back_for_good(journal: Journal):
+    """The power went, and the sink stays down until the log is longer than it was before."""
+    filled(journal, 2)
+    (journal.folder / "shelf.place").write_text(f"1 {journal.end.offset + 50}")
+    sink = Shelf()
+    Forwarder(journal, sink)
+    sent = filled(journal, 3, first=3)
+    later = Forwarder(journal, sink)
+    later.start()
+    assert later.drain(10)
+    later.stop()
+    assert sink.taken == sent
 
 
 def test_a_place_that_cannot_be_written_holds_nobody_up(journal: Journal, forward: MakeForwarder):

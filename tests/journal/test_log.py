@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,38 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path):
     with pytest.raises(OutputError) as caught:
         Journal(tmp_path / "file" / "log")
     assert caught.value.code == Code.OUTPUT_NOT_WRITABLE
+
+
+def test_a_folder_that_could_not_be_used_is_let_go(tmp_path: Path):
+    (tmp_path / "000000001.journal").mkdir()
+    with pytest.raises(OutputError):
+        Journal(tmp_path, reserve_bytes=0)
+    (tmp_path / "000000001.journal").rmdir()
+    journal = Journal(tmp_path, reserve_bytes=0)
+    journal.append(event(1))
+    journal.close()
+
+
+def test_what_comes_after_a_close_goes_into_no_other_file(tmp_path: Path):
+    journal = Journal(tmp_path / "log", reserve_bytes=4096)
+    journal.append(event(1))
+    journal.close()
+    with ExitStack() as stack:
+        # They get the numbers that the journal's files had.
+        others = [stack.enter_context((tmp_path / str(one)).open("w+b")) for one in range(6)]
+        for late in (lambda: journal.append(event(2)), journal.flush, journal.refill):
+            with pytest.raises(OutputError):
+                late()
+        assert [other.read() for other in others] == [b""] * 6
+
+
+def test_a_copy_beside_the_segments_is_none_of_them(tmp_path: Path):
+    journal = Journal(tmp_path, reserve_bytes=0)
+    journal.append(event(1))
+    (tmp_path / "copy of 1.journal").write_bytes(b"\n")
+    assert journal.segments() == [1]
+    assert held(journal) == [event(1)]
+    journal.close()
 
 
 def test_only_the_account_of_the_station_may_read_it(new_journal: NewJournal):

@@ -59,13 +59,16 @@ def held(journal: Journal) -> list[Entry]:
 def until_full(journal: Journal) -> list[Entry]:
     """Appends until it is refused; what was taken."""
     taken: list[Entry] = []
-    try:
+
+    def go_on() -> None:
         while True:
             one = entry(len(taken))
             journal.append(one)
             taken.append(one)
-    except OutputError as error:
-        assert error.code == Code.OUTPUT_DISK_FULL
+
+    with pytest.raises(OutputError) as caught:
+        go_on()
+    assert caught.value.code == Code.OUTPUT_DISK_FULL
     return taken
 
 

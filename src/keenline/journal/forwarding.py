@@ -8,6 +8,7 @@ entry twice as once, by its identifier.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -60,16 +61,24 @@ class Forwarder:
     def __init__(
         self, journal: Journal, sink: Sink, *, batch: int = 256, linger_s: float = 0.0
     ) -> None:
-        """`linger_s`: after a batch, let so much gather for the next: where each batch costs a
-        transaction."""
+        """Made before anything is appended to a journal that was just opened.
+
+        `linger_s`: after a batch, let so much gather for the next: where each batch costs a
+        transaction.
+        """
         self.sink = sink
         self._journal = journal
         self._batch = batch
         self._linger_s = linger_s
         self._file = journal.folder / f"{sink.name}.place"
+        kept = _kept(self._file)
         # After a loss of power the log may end before what was already confirmed.
-        self.place = min(max(_kept(self._file), journal.first()), journal.end)
+        self.place = min(max(kept, journal.first()), journal.end)
         """Everything before it is confirmed."""
+        if self.place < kept:
+            # At once: the log grows past the old place, where the next start would then begin.
+            with contextlib.suppress(OutputError):
+                self._keep(self.place)
         self._delivered = self._failures = 0
         self._trouble: RecordError | OutputError | None = None
         self._stopping = threading.Event()
@@ -135,5 +144,5 @@ def _kept(file: Path) -> Place:
     try:
         segment, offset = file.read_text("ascii").split()
         return Place(int(segment), int(offset))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return Place(0, 0)

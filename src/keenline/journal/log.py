@@ -59,18 +59,22 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._owner = _own(folder)
-            self._segment = max(self.segments(), default=1)
-            self._file = self._open_for_append(self._segment)
-            self._size = self._end_of_whole_lines()
-            self._reserve = Reserve(folder / "reserve", reserve_bytes)
+            try:
+                self._segment = max(self.segments(), default=1)
+                self._file = self._open_for_append(self._segment)
+                self._size = self._end_of_whole_lines()
+                self._reserve = Reserve(folder / "reserve", reserve_bytes)
+            except OSError:
+                os.close(self._owner)  # whoever comes next may own the folder
+                raise
         except OSError as error:
             raise OutputError.of(error, folder) from error
 
     def append(self, entry: Entry) -> Place:
         """Write `entry`; it is in the hands of the operating system when this returns.
 
-        Raises OutputError when the disk is gone, or full and the reserve used up; nothing is then
-        in the log.
+        Raises OutputError when the disk is gone, or full and the reserve used up, or the log was
+        closed; nothing is then in the log.
         """
         line = as_line(entry)
         with self._grown:
@@ -105,9 +109,10 @@ class Journal:
 
     def flush(self) -> None:
         """Bring all that was appended to the disk itself. Raises OutputError."""
-        with self._lock:
-            files, self._unsynced = [*self._unsynced, os.dup(self._file)], []
+        files: list[int] = []
         try:
+            with self._lock:
+                files, self._unsynced = [*self._unsynced, os.dup(self._file)], []
             for number in files:
                 os.fdatasync(number)
         except OSError as error:
@@ -130,20 +135,25 @@ class Journal:
     def read(self, place: Place, limit: int = 256) -> tuple[list[Entry], Place]:
         """Up to `limit` entries from `place` on, and the place behind them.
 
-        A damaged line (after a loss of power) is left out; it never hides those behind it.
+        A damaged line (after a loss of power) is left out; it never hides those behind it. Raises
+        JournalError JOURNAL_DAMAGED when the disk does not give back what it holds.
         """
         entries: list[Entry] = []
-        for entry, behind in self._from(place):
-            if entry is not None:
-                entries.append(entry)
-            place = behind
-            if len(entries) == limit:
-                break
+        try:
+            for entry, behind in self._from(place):
+                if entry is not None:
+                    entries.append(entry)
+                place = behind
+                if len(entries) == limit:
+                    break
+        except OSError as error:
+            raise _unreadable(error, self.folder) from error
         return entries, place
 
     def segments(self) -> list[int]:
         """Numbers of the segments on disk, in their order."""
-        return sorted(int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}"))
+        stems = [path.stem for path in self.folder.glob(f"*{_SUFFIX}")]
+        return sorted(int(stem) for stem in stems if stem.isdecimal())
 
     def first(self) -> Place:
         """The oldest place that is still on disk."""
@@ -161,8 +171,11 @@ class Journal:
         try:
             self.flush()
         finally:
-            self._reserve.close()
-            os.close(self._file)
+            with self._lock:
+                self._reserve.close()
+                os.close(self._file)
+                # Its number may soon be another file's, which a late append must not write to.
+                self._file = -1
             os.close(self._owner)
 
     @property
@@ -235,6 +248,16 @@ def _entry(line: bytes) -> Entry | None:
         return from_line(line[:-1])
     except JournalError:
         return None
+
+
+def _unreadable(error: OSError, folder: Path) -> JournalError:
+    return JournalError(
+        Code.JOURNAL_DAMAGED,
+        "A file of the journal cannot be read",
+        where=error.filename or folder,
+        got=error.strerror,
+        next="check the disk; the line goes on, and reading is tried again",
+    )
 
 
 def _own(folder: Path) -> int:

@@ -68,6 +68,7 @@ class Reserve:
     def close(self) -> None:
         """Let the file go; what it holds stays held."""
         os.close(self._file)
+        self._file = -1  # its number may soon be another file's
 
     def _held(self) -> int:
         return os.fstat(self._file).st_size
