@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def keenline() -> Keenline:
     """Run a command in this process."""
 
     def run(*arguments: object) -> Ran:
-        result = CliRunner().invoke(app, [str(each) for each in arguments])
+        with chdir(Path.cwd()):  # a command may go where its station is
+            result = CliRunner().invoke(app, [str(each) for each in arguments])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)
