@@ -212,8 +212,8 @@ class Timings:
     inspected: float | None = None
     """The engine had answered."""
     decided: float | None = None
-    """The verdict stood. It is recorded before the line is told, so when the PLC confirmed it is not
-    here but in the metrics, and as an event where that was too late."""
+    """The verdict stood. It is recorded before the line is told, so when the PLC confirmed is not
+    here but in the metrics, and an event where that was too late."""
 
 
 @dataclass(frozen=True, slots=True)
