@@ -72,6 +72,7 @@ def new_client(settings: BrokerSettings, session: Session) -> Client:
     client.connect_timeout = settings.timeout_s
     client.max_inflight_messages_set(0)  # no limit: `Connection.send` counts
     client.reconnect_delay_set(1, _SLOWEST_RETRY_S)
+    client.on_socket_open = _send_at_once
     if settings.username is not None:
         secret = None if settings.password is None else settings.password.read()
         client.username_pw_set(settings.username, secret)
@@ -143,3 +144,10 @@ def refused(address: str, got: str) -> PublishError:
         got=got,
         next="check username, password, certificates, and what the broker lets it publish",
     )
+
+
+def _send_at_once(_client: object, _data: object, line: object) -> None:
+    # Else a small packet behind another waits for the other side's acknowledgement, which that
+    # side delays: 44 ms instead of 0.2 for one Sparkplug reading and the packet behind it.
+    if isinstance(line, socket.socket):
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
