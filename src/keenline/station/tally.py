@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -71,7 +71,9 @@ class Tally:
         self._verdicts: Counter[Verdict] = Counter()
         self._codes: Counter[int] = Counter()
         self._numbers: Counter[str] = Counter()
-        self._latencies: dict[str, deque[float]] = {name: deque(maxlen=_KEPT) for name in STAGES}
+        # Written through now, so that a station's memory is the same on its first day and its last.
+        self._latencies = {name: np.full(_KEPT, np.nan) for name in STAGES}
+        self._noted = dict.fromkeys(STAGES, 0)
         self._buckets = {name: [0] * (len(EDGES_MS) + 1) for name in STAGES}
         self._sums = dict.fromkeys(STAGES, 0.0)
         self._last_result_s: float | None = None
@@ -130,12 +132,13 @@ class Tally:
         (NaN) before there are any. Parts that ended INVALID are not among the first three.
         """
         with self._lock:
-            values = np.array(self._latencies[name])
+            values = self._latencies[name][: self._noted[name]].copy()
         if not values.size:
             return tuple(float("nan") for _ in shares)
         return tuple(float(value) for value in np.percentile(values, shares))
 
     def _note(self, name: str, milliseconds: float) -> None:
-        self._latencies[name].append(milliseconds)
+        self._latencies[name][self._noted[name] % _KEPT] = milliseconds
+        self._noted[name] += 1
         self._buckets[name][bisect_left(EDGES_MS, milliseconds)] += 1
         self._sums[name] += milliseconds
