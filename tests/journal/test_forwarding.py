@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 from tests.store.records import event, result
 
-from keenline.errors import Code, JournalError, OutputError, PublishError, RecordError
+from keenline.errors import (
+    Code,
+    EnvironmentMissing,
+    JournalError,
+    OutputError,
+    PublishError,
+    RecordError,
+)
 from keenline.journal.entries import Entry
 from keenline.journal.forwarding import Forwarder
 from keenline.journal.log import Journal, Place
@@ -31,7 +38,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.batches: list[list[Entry]] = []
-        self.trouble: RecordError | OutputError | None = None
+        self.trouble: RecordError | OutputError | EnvironmentMissing | None = None
         self.attempts = 0
         self.closed = 0
         self.open = threading.Event()
@@ -347,3 +354,15 @@ def test_a_killed_one_delivers_again_from_the_place_that_was_confirmed(tmp_path:
     assert list(dict.fromkeys(numbers)) == list(range(1, 401))
     # What came twice is at most one batch for each sudden end.
     assert len(numbers) - 400 <= 5 * kills
+
+
+def test_a_package_that_is_missing_is_a_trouble_and_not_the_end(
+    journal: Journal, forward: MakeForwarder
+) -> None:
+    shelf = Shelf()
+    shelf.trouble = EnvironmentMissing(Code.EXTRA_MISSING, "A package is missing")
+    forwarder = forward(shelf)
+    made = filled(journal, 2)
+    until(lambda: forwarder.state.trouble is shelf.trouble)
+    shelf.trouble = None
+    until(lambda: shelf.taken == made)

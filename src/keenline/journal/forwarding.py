@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from keenline.errors import OutputError, RecordError
+from keenline.errors import EnvironmentMissing, OutputError, RecordError
 from keenline.journal.entries import Entry
 from keenline.journal.log import Journal, Place
 
@@ -49,7 +49,7 @@ class Forwarded:
 
     delivered: int
     failures: int
-    trouble: RecordError | OutputError | None
+    trouble: RecordError | OutputError | EnvironmentMissing | None
     """What stopped it last; None when the last batch went through."""
     is_behind: bool
     """There are entries that its sink has not confirmed."""
@@ -80,7 +80,7 @@ class Forwarder:
             with contextlib.suppress(OutputError):
                 self._keep(self.place)
         self._delivered = self._failures = 0
-        self._trouble: RecordError | OutputError | None = None
+        self._trouble: RecordError | OutputError | EnvironmentMissing | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"forward-{sink.name}", daemon=True)
 
@@ -116,7 +116,7 @@ class Forwarder:
                 self._carry_one_batch()
                 pause, self._trouble = _FIRST_PAUSE_S, None
                 self._stopping.wait(self._linger_s)
-            except (RecordError, OutputError) as trouble:
+            except (RecordError, OutputError, EnvironmentMissing) as trouble:
                 self._failures += 1
                 self._trouble = trouble
                 self._stopping.wait(pause)
