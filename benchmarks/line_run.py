@@ -29,6 +29,9 @@ SHARES = (50, 99, 99.9, 100)
 _WARM = 30
 """Parts before anything is counted."""
 _STARTS_S = 60.0
+_JUST_BEFORE_S = 0.02
+"""A standstill up to so long before a part touches it too: a station that has not read its PLC for
+longer than `frame_ms` cannot know how old a trigger is, and refuses it."""
 
 
 @dataclass(slots=True)
@@ -55,7 +58,7 @@ class Measured:
 
     @property
     def untouched(self) -> tuple[float, ...]:
-        """The same of the parts during whose time no core stood still."""
+        """The same of the parts during whose time, or just before, no core stood still."""
         parts = zip(self.plc["sensed"], self.milliseconds, strict=True)
         return _shares(
             [took for begin, took in parts if not self._stood_still(begin, begin + took / 1000)]
@@ -74,7 +77,7 @@ class Measured:
 
     @property
     def missed_untouched(self) -> int:
-        """Those of them during whose time no core stood still."""
+        """Those of them during whose time, or just before, no core stood still."""
         return sum(not self._stood_still(since, until) for since, until in self.plc["missed"])
 
     @property
@@ -83,6 +86,7 @@ class Measured:
         return ", ".join(f"{n} x KL{code}" for code, n in self.plc["faults"].items())
 
     def _stood_still(self, begin: float, end: float) -> bool:
+        begin -= _JUST_BEFORE_S
         return any(begin < until and since < end for since, until in self.stalls or ())
 
 
@@ -113,7 +117,7 @@ def run(wanted: Run) -> Measured:
         begun, busy, used = time.monotonic(), _busy_s(), sum(map(_used_s, ours))
         memory = _watched(plc, number, pids)
         others = _busy_s() - busy - sum(map(_used_s, ours)) + used
-        others /= time.monotonic() - begun
+        others = max(0.0, others / (time.monotonic() - begun))
         told = _ended(station)
         stalls = _joined([json.loads(watch.communicate()[0]) for watch in watches])
         found = json.loads(out.read_text("utf-8"))

@@ -84,9 +84,9 @@ def test_a_part_without_a_result_is_missed(tmp_path: Path) -> None:
 
 
 def test_parts_during_a_standstill_of_the_machine_are_told_apart() -> None:
-    plc = {"sensed": [0.0, 1.0, 2.0], "missed": [(1.0, 1.1), (5.0, 5.2)], "faults": {}}
+    plc = {"sensed": [0.0, 1.0, 1.31, 2.0], "missed": [(1.0, 1.1), (5.0, 5.2)], "faults": {}}
     stalls = [(1.05, 1.3), (2.2, 2.4)]
-    measured = Measured([10.0, 100.0, 20.0], plc, {}, stalls=stalls)
+    measured = Measured([10.0, 100.0, 90.0, 20.0], plc, {}, stalls=stalls)
     assert measured.shares[-1] == 100.0
     assert measured.untouched[-1] == 20.0
     assert (measured.missed, measured.missed_untouched) == (2, 1)
