@@ -39,7 +39,7 @@ comes later than {deadline:g} ms, is INVALID, or never comes.
 
 "Machine still": how many ms in all, and at the longest, a core ran nothing for more than 5 ms, seen
 from real-time priority, so that it is no doing of the station (on a virtual machine: of its
-neighbours); "machine ran on": parts during whose time, and in the 20 ms before, that did not happen.
+neighbours); "machine ran on": parts in whose time, and in the 20 ms before, that did not happen.
 "PLC's pause": its longest time between two scans within a second, median over the seconds; on few
 cores it competes with the station. "Others": cores that processes used which are no part of the
 line."""
