@@ -59,6 +59,18 @@ class Code(IntEnum):
     DATASET_SIZES = 1205
     DATASET_PART_PATTERN = 1206
 
+    LABEL_FILE = 1210
+    LABEL_ENTRY = 1211
+    LABEL_SHAPE = 1212
+    LABEL_IMAGE = 1213
+    LABEL_IMAGE_SIZE = 1214
+    LABEL_CLASS = 1215
+    LABEL_OUTSIDE = 1216
+    LABEL_CROSSING = 1217
+    LABEL_NO_AREA = 1218
+    LABEL_DUPLICATE = 1219
+    LABEL_CANNOT_SAY = 1220
+
     RECIPE_MISSING = 1300
     RECIPE_SYNTAX = 1301
     RECIPE_INVALID = 1302
@@ -195,6 +207,10 @@ class ImageError(InputError):
 
 class DatasetError(InputError):
     """A folder or list of samples cannot be used."""
+
+
+class LabelError(InputError):
+    """A file with labels, or a folder of them, cannot be used at all."""
 
 
 class _ManyProblems(KeenlineError):

@@ -1,0 +1,30 @@
+"""Label files of other tools, read and written: one module per format, named in `FORMATS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from keenline.data.labels import LabelProblem, Labels
+
+
+class Format(NamedTuple):
+    """A way in which a tool writes down what was marked."""
+
+    name: str
+    """As it is given to `--format`."""
+    what: str
+    """For people: the tool, its version, what its files look like."""
+    recognises: Callable[[Path], bool]
+    """Whether this file or folder is of the format, by names and first lines; never raises."""
+    read: Callable[[Path, Path | None], Labels]
+    """From (a label file or a folder of them, the folder of the images; None: beside or below the
+    labels). Raises LabelError (LABEL_FILE) when nothing of it can be used."""
+    write: Callable[[Labels, Path], tuple[LabelProblem, ...]]
+    """Into an empty folder, images not included; returns what the format cannot say
+    (LABEL_CANNOT_SAY). Raises OutputError."""
+
+
+FORMATS: tuple[Format, ...] = ()
+"""In the order in which they are asked whether they recognise a folder."""
