@@ -140,7 +140,7 @@ class FormatContract:
         assert np.array_equal(mask_of(mark.shape, SIZE), mask_of(POLYGON, SIZE))
         assert not labels.problems
 
-    def test_files_of_its_tool_are_recognised(self, rig, place, pictures):
+    def test_files_of_its_tool_are_recognised(self, rig, place):
         shape = BOX if "box" in rig.draws else POLYGON
         path = rig.by_hand(place, [Drawn(f"a{rig.suffix}", "scratch", shape)])
         assert rig.format.recognises(path)
