@@ -27,6 +27,8 @@ CENTRES = np.stack(np.meshgrid(np.arange(40) + 0.5, np.arange(30) + 0.5), axis=2
 
 number = st.floats(-10, 50, allow_nan=False, width=32)
 point = st.tuples(number, number)
+exact = st.integers(-640, 3200).map(lambda value: value / 64)
+"""Moving it by whole pixels rounds nothing."""
 ring = st.lists(point, min_size=3, max_size=9).map(tuple)
 length = st.floats(0.125, 40, width=32)
 angle = st.floats(-360, 360, width=32)
@@ -160,7 +162,7 @@ def test_a_hole_within_a_ring_within_a_hole_is_kept():
     assert len(outline.rings) == 5
 
 
-@given(st.lists(point, min_size=2, max_size=4).map(tuple), st.floats(0.5, 9))
+@given(st.lists(st.tuples(exact, exact), min_size=2, max_size=4).map(tuple), st.floats(0.5, 9))
 def test_the_outline_of_a_polyline_marks_the_same_pixels(points, width):
     shape = PolylineShape(points, width)
     assert np.array_equal(mask_of(polygon_of(shape), SIZE), mask_of(shape, SIZE))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from keenline.annotation import Annotation
+from keenline.annotation import Annotation, Shape
 from keenline.data.formats.image_files import ImageFiles
 from keenline.data.formats.shape_checks import Fault, fault_of
 from keenline.data.labels import LabelledImage, LabelProblem, Labels
@@ -116,6 +116,7 @@ class LabelReading:
         self, name: str, marks: Sequence[Mark], size: tuple[int, int] | None, file: Path | None
     ) -> tuple[Annotation, ...]:
         kept: list[Annotation] = []
+        seen: set[tuple[str, Shape | None, str]] = set()
         for mark in marks:
             annotation = mark.annotation
             if not annotation.class_name:
@@ -127,6 +128,12 @@ class LabelReading:
                 self._tell(fault, name, mark, file)
             if shape is None and annotation.shape is not None:
                 continue
+            same = (annotation.class_name, annotation.shape, annotation.annotator)
+            if same in seen:
+                what = f"{annotation.class_name} on {name}: the same mark is there twice"
+                self.problem(Code.LABEL_DUPLICATE, mark.line, what, file=file)
+                continue
+            seen.add(same)
             kept.append(
                 annotation if shape is annotation.shape else replace(annotation, shape=shape)
             )
