@@ -28,7 +28,7 @@ from keenline.annotation import (
     PolylineShape,
     Shape,
 )
-from keenline.data.formats import Format
+from keenline.data.formats import FORMATS, Format
 from keenline.data.labels import LabelledImage, LabelProblem, Labels
 from keenline.data.rasterise import bounds, mask_of
 from keenline.errors import Code, LabelError, OutputError
@@ -359,3 +359,8 @@ def numbers(shape: Shape | None) -> list[float]:
     if isinstance(shape, EllipseShape):
         return [shape.x, shape.y, shape.radius_x, shape.radius_y, shape.angle]
     return []
+
+
+def named(name: str) -> Format:
+    """The format that is registered under this name."""
+    return next(one for one in FORMATS if one.name == name)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from keenline.data.formats import coco, coco_writing
 from keenline.data.labels import LabelProblem, Labels
 
 
@@ -26,5 +27,13 @@ class Format(NamedTuple):
     (LABEL_CANNOT_SAY). Raises OutputError."""
 
 
-FORMATS: tuple[Format, ...] = ()
+FORMATS: tuple[Format, ...] = (
+    Format(
+        "coco",
+        "COCO: a JSON file with lists of images, annotations and categories (polygons, RLE, boxes)",
+        coco.recognises,
+        coco.read,
+        coco_writing.write,
+    ),
+)
 """In the order in which they are asked whether they recognise a folder."""
