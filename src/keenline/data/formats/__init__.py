@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from keenline.data.formats import coco, coco_writing
+from keenline.data.formats import coco, coco_writing, voc, voc_writing
 from keenline.data.labels import LabelProblem, Labels
 
 
@@ -34,6 +34,13 @@ FORMATS: tuple[Format, ...] = (
         coco.recognises,
         coco.read,
         coco_writing.write,
+    ),
+    Format(
+        "voc",
+        "Pascal VOC: an XML file of boxes for each image",
+        voc.recognises,
+        voc.read,
+        voc_writing.write,
     ),
 )
 """In the order in which they are asked whether they recognise a folder."""
