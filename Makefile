@@ -1,16 +1,17 @@
 # The four things done with a clone: see it work, test it, check it, measure it.
 PYTHON ?= python3
 VENV := .venv
+TRAIN := .venv-train
 BIN := $(VENV)/bin
 PEERS := tests/peers/node_modules
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MADE_FROM := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test test-train check bench clean
 
 help: ## say what the targets do
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
 demo: $(VENV)/core.stamp ## learn a rendered part, inspect it, write a report
 	@echo "==> keenline demo"
@@ -19,6 +20,10 @@ demo: $(VENV)/core.stamp ## learn a rendered part, inspect it, write a report
 test: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run every test
 	@echo "==> pytest"
 	$(BIN)/python -m pytest $(ARGS)
+
+test-train: $(TRAIN)/train.stamp ## run the tests that need torch (installs 6 GB)
+	@echo "==> pytest, with the extra train"
+	$(TRAIN)/bin/python -m pytest -m train $(ARGS)
 
 check: $(VENV)/dev.stamp ## lint, format, types, import contracts
 	@echo "==> ruff check"
@@ -39,7 +44,7 @@ bench: $(VENV)/dev.stamp ## measure speed, memory and accuracy (takes long)
 	done
 
 clean: ## remove the virtual environment and what tools cached
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TRAIN) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/made.stamp:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, 3.12 or 3.13"; exit 1; }
@@ -59,6 +64,13 @@ $(VENV)/core.stamp: $(VENV)/made.stamp $(MADE_FROM)
 $(VENV)/dev.stamp: $(VENV)/core.stamp $(MADE_FROM)
 	@echo "==> installing what tests and checks need"
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(TRAIN)/train.stamp: $(MADE_FROM)
+	@echo "==> installing torch and what comes with it into $(TRAIN)"
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/python -m pip --disable-pip-version-check install --quiet \
+	  --constraint constraints.txt --editable '.[dev,train]'
 	@touch $@
 
 $(PEERS)/peers.stamp: $(VENV)/dev.stamp tests/peers/package.json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Keenline
-from tests.training.small_teachers import image_folder, needs_torch, tiny_teacher
+from tests.training.small_teachers import image_folder, tiny_teacher
 
 from keenline.errors import Code
 from keenline.models.backbones import open_backbone
@@ -28,7 +28,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_teacher(tmp_path_factory.mktemp("teacher"))
 
 
-@needs_torch
+@pytest.mark.train
 def test_it_says_what_it_read_and_what_to_do_next(
     keenline: Keenline, images: Path, teacher: str, tmp_path: Path
 ):
@@ -40,7 +40,7 @@ def test_it_says_what_it_read_and_what_to_do_next(
     assert open_backbone(f"onnx:{tmp_path / 's' / 'keenline.onnx'}").levels
 
 
-@needs_torch
+@pytest.mark.train
 def test_the_record_and_going_on(keenline: Keenline, images: Path, teacher: str, tmp_path: Path):
     asked = ("distill", images, "-o", tmp_path, "--teacher", teacher, *QUICK, "--json")
     record = keenline(*asked).record
@@ -58,7 +58,7 @@ def test_the_record_and_going_on(keenline: Keenline, images: Path, teacher: str,
     assert [json.loads(line)["step"] for line in curve] == [2]
 
 
-@needs_torch
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("folder", "name", "code"),
     [

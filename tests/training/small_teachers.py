@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image as PillowImage
 from tests.small_parts import good_part, save_backbone, save_image
 
@@ -14,10 +12,6 @@ from keenline.data.procedural import procedural_image
 from keenline.models.graph_writer import GraphWriter
 from keenline.training.distill_settings import Settings
 from keenline.training.student import Shape
-
-needs_torch = pytest.mark.skipif(
-    find_spec("torch") is None, reason="needs the extra `train` (torch), which is not installed"
-)
 
 TINY = Shape((4, 8, 8, 16), (0, 1, 1))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.training.small_teachers import image_folder, needs_torch, settings, tiny_teacher
+from tests.training.small_teachers import image_folder, settings, tiny_teacher
 
 from keenline.errors import BackboneError, Code, EnvironmentMissing, OutputError, TrainingError
 from keenline.inference.engines import open_engine
@@ -40,7 +40,7 @@ def _curve(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / CURVE).read_text("utf-8").splitlines()]
 
 
-@needs_torch
+@pytest.mark.train
 def test_a_student_learns_to_predict_two_teachers(
     unlabelled: Unlabelled, teacher: str, tmp_path: Path
 ):
@@ -67,7 +67,7 @@ def test_a_student_learns_to_predict_two_teachers(
     assert "Random convolutions" in backbone.description.source
 
 
-@needs_torch
+@pytest.mark.train
 def test_the_same_seed_teaches_the_same_and_another_does_not(
     unlabelled: Unlabelled, teacher: str, tmp_path: Path
 ):
@@ -77,7 +77,7 @@ def test_the_same_seed_teaches_the_same_and_another_does_not(
     assert _weights(tmp_path / "a") != _weights(tmp_path / "c")
 
 
-@needs_torch
+@pytest.mark.train
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
     unlabelled: Unlabelled, teacher: str, tmp_path: Path
 ):
@@ -100,7 +100,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     assert losses == [{k: v for k, v in line.items() if k != "minutes"} for line in _curve(whole)]
 
 
-@needs_torch
+@pytest.mark.train
 def test_a_finished_run_taken_up_again_changes_nothing(
     unlabelled: Unlabelled, teacher: str, tmp_path: Path
 ):
@@ -111,7 +111,7 @@ def test_a_finished_run_taken_up_again_changes_nothing(
     assert (_weights(tmp_path), _curve(tmp_path)) == before
 
 
-@needs_torch
+@pytest.mark.train
 def test_minutes_end_a_run_too(unlabelled: Unlabelled, teacher: str, tmp_path: Path):
     wanted = settings(teacher, steps=None, minutes=0.02)
     done = distill(unlabelled, wanted, tmp_path)
@@ -119,7 +119,7 @@ def test_minutes_end_a_run_too(unlabelled: Unlabelled, teacher: str, tmp_path: P
     assert 0.02 <= done.minutes < 1
 
 
-@needs_torch
+@pytest.mark.train
 def test_the_exported_student_runs_in_both_engines_alike(
     unlabelled: Unlabelled, teacher: str, tmp_path: Path
 ):
@@ -135,7 +135,7 @@ def test_the_exported_student_runs_in_both_engines_alike(
         np.testing.assert_allclose(one[level], other[level], atol=1e-4)
 
 
-@needs_torch
+@pytest.mark.train
 def test_another_runs_checkpoint_is_refused(unlabelled: Unlabelled, teacher: str, tmp_path: Path):
     wanted = settings(teacher, steps=2)
     distill(unlabelled, wanted, tmp_path)
@@ -148,7 +148,7 @@ def test_another_runs_checkpoint_is_refused(unlabelled: Unlabelled, teacher: str
         distill(unlabelled, wanted, tmp_path, resume=True)
 
 
-@needs_torch
+@pytest.mark.train
 def test_a_side_that_does_not_fit_is_refused(unlabelled: Unlabelled, teacher: str, tmp_path: Path):
     with pytest.raises(TrainingError) as caught:
         distill(unlabelled, settings(teacher, size=40), tmp_path / "run")
@@ -156,7 +156,7 @@ def test_a_side_that_does_not_fit_is_refused(unlabelled: Unlabelled, teacher: st
     assert not (tmp_path / "run").exists()
 
 
-@needs_torch
+@pytest.mark.train
 def test_an_unknown_teacher_is_named(unlabelled: Unlabelled, tmp_path: Path):
     with pytest.raises(BackboneError) as caught:
         distill(unlabelled, settings("mobilnet"), tmp_path / "run")
@@ -164,7 +164,7 @@ def test_an_unknown_teacher_is_named(unlabelled: Unlabelled, tmp_path: Path):
     assert caught.value.got == "mobilnet"
 
 
-@needs_torch
+@pytest.mark.train
 def test_a_folder_that_is_a_file_is_an_error(unlabelled: Unlabelled, teacher: str, tmp_path: Path):
     (tmp_path / "run").write_text("")
     with pytest.raises(OutputError) as caught:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.training.small_teachers import needs_torch, settings, tiny_teacher
+from tests.training.small_teachers import settings, tiny_teacher
 
 from keenline.data.procedural import procedural_image
 from keenline.training.distill_step import Lessons
 from keenline.training.teachers import Teachers
 
-pytestmark = needs_torch
+pytestmark = pytest.mark.train
 
 
 @pytest.fixture

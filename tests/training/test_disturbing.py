@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.training.small_teachers import needs_torch
 
 from keenline.data.procedural import procedural_image
 from keenline.training import disturbing
 
-pytestmark = needs_torch
+pytestmark = pytest.mark.train
 
 
 def _crops(count: int = 8, side: int = 40) -> Any:

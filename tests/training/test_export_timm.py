@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,6 @@ from keenline.models.backbones import open_backbone
 from keenline.models.base import silent
 from keenline.models.memory_bank import MemoryBank
 from keenline.training.export_timm import export_timm, main
-
-needs_timm = pytest.mark.skipif(
-    find_spec("torch") is None or find_spec("timm") is None,
-    reason="needs the extra `train` (torch and timm), which is not installed",
-)
 
 NETWORKS = {  # channels at strides 8 and 16
     "resnet18": (128, 256),
@@ -84,7 +78,7 @@ def test_a_network_that_was_not_exported_is_asked_for_with_the_command(
 # With torch
 
 
-@needs_timm
+@pytest.mark.train
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_an_exported_network_gives_what_torch_gives(
@@ -124,7 +118,7 @@ def test_an_exported_network_gives_what_torch_gives(
             np.testing.assert_allclose(found[level], wanted[level], rtol=0, atol=1e-3 * scale)
 
 
-@needs_timm
+@pytest.mark.train
 @pytest.mark.slow
 def test_other_levels_and_a_bank_on_top(weights: Path, tmp_path: Path) -> None:
     path = export_timm(
@@ -146,7 +140,7 @@ def _without_half(file: Path, folder: Path) -> Path:
     return folder / "half.pth"
 
 
-@needs_timm
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("name", "file", "code"),
     [
@@ -174,7 +168,7 @@ def test_weights_that_are_not_the_networks_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-@needs_timm
+@pytest.mark.train
 def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(tmp_path: Path) -> None:
     with pytest.raises(BackboneError) as caught:
         export_timm("resnet81", folder=tmp_path)
@@ -182,7 +176,7 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(tmp_path: Pa
     assert "resnet18" in str(caught.value.expected)
 
 
-@needs_timm
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("name", "levels"), [("resnet18", (8, 12)), ("resnet18", ()), ("vit_tiny_patch16_224", (8,))]
 )
@@ -195,7 +189,7 @@ def test_a_stride_that_is_not_there_is_answered_with_those_that_are(
     assert "16" in str(caught.value.got)
 
 
-@needs_timm
+@pytest.mark.train
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "levels"),
@@ -216,7 +210,7 @@ def test_a_network_without_maps_of_any_image_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-@needs_timm
+@pytest.mark.train
 @pytest.mark.slow
 def test_a_place_that_cannot_be_written_leaves_nothing_behind(
     weights: Path, tmp_path: Path
@@ -228,7 +222,7 @@ def test_a_place_that_cannot_be_written_leaves_nothing_behind(
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-@needs_timm
+@pytest.mark.train
 @pytest.mark.slow
 def test_without_internet_the_file_to_bring_is_named(tmp_path: Path) -> None:
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "KEENLINE_CACHE": str(tmp_path)}

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from tests.small_parts import good_part
-from tests.training.small_teachers import TINY, needs_torch
+from tests.training.small_teachers import TINY
 
 from keenline.inference.engines import open_engine
 from keenline.models.backbones import open_backbone
@@ -37,7 +37,7 @@ def student() -> Any:
     return made.eval()
 
 
-@needs_torch
+@pytest.mark.train
 @pytest.mark.parametrize("shape", [(1, 3, 64, 96), (2, 3, 48, 32)])
 def test_the_graph_gives_what_torch_gives(student: Any, shape: tuple[int, ...]):
     import torch
@@ -53,7 +53,7 @@ def test_the_graph_gives_what_torch_gives(student: Any, shape: tuple[int, ...]):
         np.testing.assert_allclose(found[level], features, atol=4e-3 * np.abs(features).max())
 
 
-@needs_torch
+@pytest.mark.train
 def test_the_graph_is_convolutions_and_nothing_else(student: Any):
     graph = exported(student)
     assert graph.opset_import[0].version == 17
@@ -61,7 +61,7 @@ def test_the_graph_is_convolutions_and_nothing_else(student: Any):
     assert len(graph.SerializeToString()) < 0.75 * len(in_full(graph).SerializeToString())
 
 
-@needs_torch
+@pytest.mark.train
 def test_a_cell_looks_below_and_to_the_right_as_teachers_do(student: Any):
     """The middle of what a cell of stride 16 sees lies 15 px from the start of its square."""
     import torch
@@ -73,7 +73,7 @@ def test_a_cell_looks_below_and_to_the_right_as_teachers_do(student: Any):
     assert (int(seen[0]) + int(seen[-1])) / 2 == pytest.approx(8 * 16 + 15, abs=2)
 
 
-@needs_torch
+@pytest.mark.train
 def test_the_files_open_as_a_backbone_and_survive_int8(student: Any, tmp_path: Path):
     write_student(student, tmp_path / "s.onnx", network='A "test"', source="tests", channels=(5, 7))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["s.onnx", "s.toml"]
@@ -109,7 +109,7 @@ def test_the_default_shape_is_within_its_budget():
     assert wider.macs_per_pixel > DEFAULT_SHAPE.macs_per_pixel
 
 
-@needs_torch
+@pytest.mark.train
 def test_the_multiplications_are_counted_right():
     shape = Shape((4, 8, 8, 16), (0, 1, 2))
     made = build_student(shape, (1, 1))
