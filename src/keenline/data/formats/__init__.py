@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from keenline.data.formats import coco, coco_writing, voc, voc_writing
+from keenline.data.formats import coco, coco_writing, voc, voc_writing, yolo, yolo_writing
 from keenline.data.labels import LabelProblem, Labels
 
 
@@ -41,6 +41,13 @@ FORMATS: tuple[Format, ...] = (
         voc.recognises,
         voc.read,
         voc_writing.write,
+    ),
+    Format(
+        "yolo",
+        "YOLO: a text file of boxes and polygons for each image, names in data.yaml or classes.txt",
+        yolo.recognises,
+        yolo.read,
+        yolo_writing.write,
     ),
 )
 """In the order in which they are asked whether they recognise a folder."""

@@ -16,10 +16,12 @@ class ImageFiles:
         """The folders are looked through in this order; one that is not there holds nothing."""
         self._folders = folders
         self._by_name: defaultdict[str, list[Path]] = defaultdict(list)
+        self._by_stem: defaultdict[str, list[Path]] = defaultdict(list)
         for folder in folders:
             for path in sorted(folder.rglob("*")):
                 if path.suffix.lower() in SUFFIXES and path.is_file():
                     self._by_name[path.name].append(path)
+                    self._by_stem[path.stem].append(path)
 
     def find(self, name: str) -> Path | None:
         """The image meant by `name`: a path or an address, with forward slashes.
@@ -34,22 +36,22 @@ class ImageFiles:
             exact = folder / sought.relative_to(sought.anchor)
             if exact in same_name:
                 return exact
-        if len({path.resolve() for path in same_name}) == 1:
-            return same_name[0]
-        ranked = sorted(((_shared(path, sought), path) for path in same_name), reverse=True)
-        if len(ranked) > 1 and ranked[0][0] > ranked[1][0]:
-            return ranked[0][1]
-        return None
+        return _nearest(same_name, sought.parent)
 
-    def stem(self, stem: str) -> Path | None:
-        """The only image with this file name less its suffix; None when there is none, or more."""
-        found = {
-            path
-            for name, paths in self._by_name.items()
-            if PurePosixPath(name).stem == stem
-            for path in paths
-        }
-        return found.pop() if len(found) == 1 else None
+    def stem(self, name: str) -> Path | None:
+        """The image with this name less its suffix, where folders before it tell which of several;
+        None when there is none, or when it cannot be told which."""
+        sought = PurePosixPath(name)
+        return _nearest(self._by_stem.get(sought.name, []), sought.parent)
+
+
+def _nearest(paths: list[Path], folder: PurePosixPath) -> Path | None:
+    if len({path.resolve() for path in paths}) == 1:
+        return paths[0]
+    ranked = sorted(((_shared(path.parent, folder), path) for path in paths), reverse=True)
+    if len(ranked) > 1 and ranked[0][0] > ranked[1][0]:
+        return ranked[0][1]
+    return None
 
 
 def _shared(path: Path, sought: PurePosixPath) -> int:
