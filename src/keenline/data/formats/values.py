@@ -73,11 +73,9 @@ def text(value: object) -> str:
     return str(value)
 
 
-def sorted_attributes(
-    pairs: Iterable[tuple[str, object]],
-) -> tuple[tuple[str, str], ...]:
-    """Names and values as `Annotation.attributes` holds them; empty values are left out."""
-    return tuple(sorted((name, text(value)) for name, value in pairs if text(value)))
+def sorted_attributes(pairs: Iterable[tuple[str, object]]) -> tuple[tuple[str, str], ...]:
+    """Names and values as `Annotation.attributes` holds them; those that are None are left out."""
+    return tuple(sorted((name, text(value)) for name, value in pairs if value is not None))
 
 
 def time_of(written: object) -> datetime | None:
@@ -95,6 +93,16 @@ def time_of(written: object) -> datetime | None:
     except ValueError:
         return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def digits(value: float) -> str:
+    """A number so that reading it gives the same; whole ones without a point."""
+    return str(int(value)) if value == int(value) else repr(float(value))
+
+
+def difference(end: float, start: float) -> float:
+    """`end - start` less the rounding of the two, to a billionth of a pixel."""
+    return round(end - start, 9)
 
 
 def shown(value: object) -> str:
