@@ -6,7 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from keenline.data.formats import coco, coco_writing, voc, voc_writing, yolo, yolo_writing
+from keenline.data.formats import (
+    coco,
+    coco_writing,
+    cvat,
+    cvat_video,
+    voc,
+    voc_writing,
+    yolo,
+    yolo_writing,
+)
 from keenline.data.labels import LabelProblem, Labels
 
 
@@ -48,6 +57,20 @@ FORMATS: tuple[Format, ...] = (
         yolo.recognises,
         yolo.read,
         yolo_writing.write,
+    ),
+    Format(
+        "cvat",
+        "CVAT for images 1.1: an XML file of a task or project (all shapes but points, cuboids)",
+        cvat.recognises,
+        cvat.read,
+        cvat.write,
+    ),
+    Format(
+        "cvat-video",
+        "CVAT for video 1.1: an XML file of tracks through the frames of a video",
+        cvat_video.recognises,
+        cvat_video.read,
+        cvat_video.write,
     ),
 )
 """In the order in which they are asked whether they recognise a folder."""

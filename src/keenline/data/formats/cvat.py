@@ -87,7 +87,7 @@ def marks_in(
     for child in element:
         line = line_of(child)
         if child.tag in NO_AREA:
-            what = f"{child.get('label')} on {element.get('name')}: a {child.tag} marks no area"
+            what = f"{child.get('label')} on {element.get('name')}: <{child.tag}> marks no area"
             reading.problem(Code.LABEL_SHAPE, line, what, file=file)
         elif child.tag not in {*SHAPES, "tag"}:
             reading.problem(Code.LABEL_ENTRY, line, f"<{child.tag}> is not known", file=file)

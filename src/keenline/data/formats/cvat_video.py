@@ -156,7 +156,7 @@ class _Frames:
             return
         line = line_of(element)
         if element.tag in NO_AREA:
-            what = f"{class_name} on {_frame_name(frame[1])}: a {element.tag} marks no area"
+            what = f"{class_name} on {_frame_name(frame[1])}: <{element.tag}> marks no area"
             self._tell(Code.LABEL_SHAPE, line, what)
             return
         annotation = annotation_of(element, class_name, task.annotator, track)
