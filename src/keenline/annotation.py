@@ -2,8 +2,8 @@
 
 Coordinates are continuous, in pixels of the image as it was read: x to the right, y down, (0, 0)
 the outer corner of the first pixel, which reaches to (1, 1); its centre is (0.5, 0.5). A pixel
-belongs to a shape when its centre lies inside. Formats that count otherwise (VOC from 1, LabelMe
-by pixel centres, YOLO in shares of the side) are brought to this form by their importers.
+belongs to a shape when its centre lies inside. Formats that count otherwise (VOC from 1, YOLO in
+shares of the side) are brought to this form by their importers.
 """
 
 from __future__ import annotations

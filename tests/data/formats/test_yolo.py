@@ -265,7 +265,11 @@ def test_real_polygons(shared):
     assert len(labels.images) == 20
     assert len(marks_of(labels)) == 92
     assert labels.classes == ("inclusion",)
-    assert not labels.problems
+    # Found too by comparing every two edges with whole numbers.
+    assert [(problem.code, problem.file.name, problem.line) for problem in labels.problems] == [
+        (Code.LABEL_CROSSING, "inclusion_105.txt", 3),
+        (Code.LABEL_CROSSING, "inclusion_11.txt", 3),
+    ]
 
 
 def test_a_folder_of_pictures_is_refused(pictures):

@@ -11,6 +11,8 @@ from keenline.data.formats import (
     coco_writing,
     cvat,
     cvat_video,
+    labelme,
+    labelme_writing,
     voc,
     voc_writing,
     yolo,
@@ -57,6 +59,13 @@ FORMATS: tuple[Format, ...] = (
         yolo.recognises,
         yolo.read,
         yolo_writing.write,
+    ),
+    Format(
+        "labelme",
+        "LabelMe: a JSON file of shapes for each image",
+        labelme.recognises,
+        labelme.read,
+        labelme_writing.write,
     ),
     Format(
         "cvat",

@@ -63,18 +63,20 @@ class LabelReading:
         size: tuple[int, int] | None = None,
         is_good: bool = False,
         split: str = "",
+        hint: str = "",
     ) -> None:
         """Take an image with its marks; `size` (width, height) as the label file says, in pixels.
 
         An image that was taken before is a problem, and only the first one counts. One that is
         not found or cannot be read keeps its marks, so that they can still be exported. Where its
-        size is not the one stated, its marks would lie wrong: they are left out.
+        size is not the one stated, its marks would lie wrong: they are left out. `hint` is told
+        with an image that is not there.
         """
         name = PurePosixPath(name.replace("\\", "/")).as_posix()
         if name in self._images:
             self.problem(Code.LABEL_DUPLICATE, line, f"{name} is described twice", file=file)
             return
-        path, real = self._found(name, line, file)
+        path, real = self._found(name, line, file, hint)
         if real is not None and size is not None and real != size:
             self.problem(
                 Code.LABEL_IMAGE_SIZE,
@@ -99,11 +101,11 @@ class LabelReading:
         )
 
     def _found(
-        self, name: str, line: int | None, file: Path | None
+        self, name: str, line: int | None, file: Path | None, hint: str
     ) -> tuple[Path | None, tuple[int, int] | None]:
         path = self._files.find(name)
         if path is None:
-            self.problem(Code.LABEL_IMAGE, line, f"{name} is not there", file=file)
+            self.problem(Code.LABEL_IMAGE, line, f"{name} is not there{hint}", file=file)
             return None, None
         try:
             facts = probe(path)
