@@ -72,7 +72,8 @@ class LabelReading:
         size is not the one stated, its marks would lie wrong: they are left out. `hint` is told
         with an image that is not there.
         """
-        name = PurePosixPath(name.replace("\\", "/")).as_posix()
+        if "://" not in name:
+            name = PurePosixPath(name.replace("\\", "/")).as_posix()
         if name in self._images:
             self.problem(Code.LABEL_DUPLICATE, line, f"{name} is described twice", file=file)
             return
