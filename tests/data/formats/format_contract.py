@@ -14,43 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
+from tests.data.formats.damage import damaged
+from tests.data.formats.marked_shapes import BOX, CROSSING, POLYGON, SHAPES, SIZE, same_shape
 from tests.data.picture_files import blank
 
-from keenline.annotation import (
-    Annotation,
-    BoxShape,
-    EllipseShape,
-    MaskShape,
-    PolygonShape,
-    PolylineShape,
-    Shape,
-)
+from keenline.annotation import Annotation, BoxShape, PolygonShape, Shape
 from keenline.data.formats import FORMATS, Format
 from keenline.data.labels import LabelledImage, LabelProblem, Labels
 from keenline.data.rasterise import bounds, mask_of
 from keenline.errors import Code, LabelError, OutputError
-
-SIZE = (64, 48)
-"""Width and height of every image here."""
-BOX = BoxShape(10, 8, 20, 12)
-POLYGON = PolygonShape((((10, 8), (40, 9), (35, 30), (12, 25)),))
-CROSSING = PolygonShape((((10, 10), (40, 30), (40, 10), (10, 30)),))
-SHAPES: dict[str, Shape | None] = {
-    "box": BOX,
-    "turned box": BoxShape(10, 8, 20, 12, 30.0),
-    "polygon": POLYGON,
-    "rings": PolygonShape((((2, 2), (12, 2), (7, 12)), ((30, 30), (45, 30), (40, 44)))),
-    "polyline": PolylineShape(((5, 5), (30, 20), (50, 8)), 1.0),
-    "thick polyline": PolylineShape(((5, 5), (30, 20), (50, 8)), 5.0),
-    "circle": EllipseShape(30, 24, 10, 10),
-    "ellipse": EllipseShape(30, 24, 14, 7, 25.0),
-    "mask": MaskShape(8, 6, 4, 3, (0, 2, 3, 4, 2, 1)),
-    "whole image": None,
-}
-"""One of each; `FormatRig.keeps` names those that a format says exactly."""
 
 
 @dataclass(frozen=True)
@@ -267,6 +243,26 @@ class FormatContract:
             rig.format.read(path, pictures)
         refused(caught.value, path)
 
+    @pytest.mark.parametrize("seed", range(4))
+    def test_whatever_is_damaged_is_told(self, rig, place, pictures, seed):
+        random = Random(seed)
+        name = f"a{rig.suffix}"
+        good = shape_for(rig)
+        path = rig.by_hand(place, [Drawn(name, "scratch", good), Drawn(name, "dent", good)])
+        files = [file for file in sorted(place.rglob("*")) if file.is_file()]
+        for _ in range(60):
+            file = random.choice(files)
+            whole = file.read_bytes()
+            file.write_bytes(damaged(whole, random))
+            rig.format.recognises(path)
+            try:
+                labels = rig.format.read(path, pictures)
+            except LabelError:
+                labels = Labels(rig.format.name, (), ())
+            for mark in marks_of(labels):
+                assert mark.shape is None or mask_of(mark.shape, SIZE).shape == (48, 64)
+            file.write_bytes(whole)
+
     def test_what_is_not_there_is_refused(self, rig, place, pictures):
         path = place / "absent"
         assert not rig.format.recognises(path)
@@ -339,26 +335,6 @@ def refused(error: LabelError, path: Path) -> None:
     assert error.where is not None
     assert path.name in error.where
     assert error.next
-
-
-def same_shape(got: Shape | None, want: Shape | None, tolerance: float) -> None:
-    assert type(got) is type(want)
-    assert numbers(got) == pytest.approx(numbers(want), abs=tolerance)
-
-
-def numbers(shape: Shape | None) -> list[float]:
-    """All numbers of a shape in a row."""
-    if isinstance(shape, PolygonShape):
-        return [value for ring in shape.rings for point in ring for value in point]
-    if isinstance(shape, PolylineShape):
-        return [*(value for point in shape.points for value in point), shape.width]
-    if isinstance(shape, MaskShape):
-        return [shape.x, shape.y, shape.width, shape.height, *shape.runs]
-    if isinstance(shape, BoxShape):
-        return [shape.x, shape.y, shape.width, shape.height, shape.angle]
-    if isinstance(shape, EllipseShape):
-        return [shape.x, shape.y, shape.radius_x, shape.radius_y, shape.angle]
-    return []
 
 
 def named(name: str) -> Format:
