@@ -13,6 +13,8 @@ from keenline.data.formats import (
     cvat_video,
     labelme,
     labelme_writing,
+    via,
+    via_writing,
     voc,
     voc_writing,
     yolo,
@@ -80,6 +82,13 @@ FORMATS: tuple[Format, ...] = (
         cvat_video.recognises,
         cvat_video.read,
         cvat_video.write,
+    ),
+    Format(
+        "via",
+        "VGG Image Annotator 1.x and 2.x: a JSON or CSV file, or a project (2.x JSON is written)",
+        via.recognises,
+        via.read,
+        via_writing.write,
     ),
 )
 """In the order in which they are asked whether they recognise a folder."""
