@@ -162,6 +162,22 @@ def test_polygons_and_turned_boxes_are_read(pictures):
     assert [problem.code for problem in labels.problems] == [Code.LABEL_SHAPE, Code.LABEL_ENTRY]
 
 
+def test_the_first_labelme_is_read(pictures):
+    corners = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in [(5, 5), (9, 5), (7, 9)])
+    outline = f"<polygon><username>Kim</username>{corners}</polygon>"
+    put(
+        pictures / "Annotations",
+        "a.png",
+        thing(f"<deleted>0</deleted>{outline}"),
+        thing(f"<deleted>1</deleted>{outline}"),
+    )
+    labels = VOC.read(pictures, None)
+    (mark,) = marks_of(labels)
+    assert mark.shape == PolygonShape((((5, 5), (9, 5), (7, 9)),))
+    assert mark.annotator == "Kim"
+    assert "deleted" in only(labels.problems, Code.LABEL_ENTRY).what
+
+
 def test_an_image_named_as_the_file_is_taken_and_told(pictures):
     put(pictures / "Annotations", "a.png", thing(GOOD)).rename(pictures / "Annotations" / "b.xml")
     for text, count in (("old.png", 1), ("b", 0), ("b.JPG", 0)):

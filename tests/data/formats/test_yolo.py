@@ -135,6 +135,7 @@ def test_key_points_are_told_and_their_box_is_kept(tmp_path, pictures):
         ("images/{}/a.png", "labels/{}/a.txt"),
         ("{}/images/a.png", "{}/labels/a.txt"),
         ("{}/a.png", "{}/a.txt"),
+        ("obj_{}_data/a.png", "obj_{}_data/a.txt"),
     ],
 )
 def test_splits_are_told_by_folders(tmp_path, images, labels):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from keenline.data.formats.label_files import (
     start_of,
 )
 from keenline.data.formats.positions import JsonObject, read_json
-from keenline.data.formats.reading import SPLIT_WORDS, LabelReading, Mark
+from keenline.data.formats.reading import LabelReading, Mark, split_word
 from keenline.data.formats.run_lengths import mask_from_runs
 from keenline.data.formats.values import (
     BadValue,
@@ -245,11 +244,7 @@ def _is_ours(file: Path) -> bool:
 
 def _split_of(file: Path) -> str:
     """The word for a split in the name of the file, or else of its folder."""
-    for name in (file.stem, file.parent.name):
-        for word in re.split(r"[^a-z]+", name.lower()):
-            if word in SPLIT_WORDS:
-                return word
-    return ""
+    return split_word(file.stem) or split_word(file.parent.name)
 
 
 _KNOWN = {

@@ -39,6 +39,7 @@ from keenline.data.formats.reading import LabelReading, Mark
 from keenline.data.formats.values import (
     BadValue,
     as_number,
+    difference,
     shown,
     sorted_attributes,
     text,
@@ -179,11 +180,15 @@ def _polygon(entry: JsonObject) -> Shape:
 
 
 def _rectangle(entry: JsonObject) -> Shape:
+    """Two opposite corners, or all four, as X-AnyLabeling writes them."""
     points = _points(entry, 2, 4)
-    if len(points) == 4:
+    across, down = {x for x, _ in points}, {y for _, y in points}
+    if len(points) == 3:
+        raise BadValue("a rectangle of 3 points")
+    if len(points) == 4 and max(len(across), len(down)) > 2:
         return PolygonShape((points,))
-    (x, y), (other_x, other_y) = points[:2]
-    return BoxShape(min(x, other_x), min(y, other_y), abs(other_x - x), abs(other_y - y))
+    x, y = min(across), min(down)
+    return BoxShape(x, y, difference(max(across), x), difference(max(down), y))
 
 
 def _circle(entry: JsonObject) -> Shape:

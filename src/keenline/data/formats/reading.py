@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -90,7 +91,7 @@ class LabelReading:
         kept = self._checked(name, marks, real or size, file)
         self._classes.update(dict.fromkeys(mark.class_name for mark in kept))
         self._images[name] = LabelledImage(
-            name, kept, path, real or size, is_good, SPLIT_WORDS.get(split.lower(), "")
+            name, kept, path, real or size, is_good, SPLIT_WORDS.get(split_word(split), "")
         )
 
     def labels(self) -> Labels:
@@ -157,3 +158,10 @@ SPLIT_WORDS = {
     "testing": "test",
 }
 """What files call their splits; validation images are for learning, as `train` is here."""
+
+
+def split_word(name: str) -> str:
+    """The word for a split in the name of a file or folder, such as `instances_val2017` or
+    `obj_train_data`; empty when there is none."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((word for word in words if word in SPLIT_WORDS), "")

@@ -48,8 +48,8 @@ def read(path: Path, images: Path | None) -> Labels:
 
     An image that is not there under the name in the file is sought under the file's own name.
     Splits are those of `ImageSets/Main`, or else a folder named for one. Polygons, as Roboflow
-    adds them, and the turned boxes of roLabelImg are read too; masks in `SegmentationObject` are
-    not, which the list says.
+    and the first LabelMe write them, and the turned boxes of roLabelImg are read too; masks in
+    `SegmentationObject` are not, which the list says.
     """
     files = image_files(_beside_images(path), images)
     reading = LabelReading(NAME, path, files)
@@ -128,12 +128,18 @@ class _Picture:
         if not name:
             self._tell(Code.LABEL_CLASS, entry, f"{title} bears no class")
             return None
+        if entry.findtext("deleted", "0").strip() == "1":
+            self._tell(Code.LABEL_ENTRY, entry, f"{title} was deleted in the labelling tool")
+            return None
         try:
             shape = _shape(entry, self._start)
         except BadValue as bad:
             self._tell(Code.LABEL_ENTRY, entry, f"{title}: {bad}")
             return None
-        return Mark(Annotation(name, shape, attributes=_attributes(entry)), line_of(entry))
+        who = entry.findtext("polygon/username", "").strip()
+        return Mark(
+            Annotation(name, shape, annotator=who, attributes=_attributes(entry)), line_of(entry)
+        )
 
     def _tell(self, code: Code, entry: Element, what: str, *, is_dropped: bool = True) -> None:
         self._reading.problem(code, line_of(entry), what, file=self._file, is_dropped=is_dropped)
@@ -142,6 +148,9 @@ class _Picture:
 def _shape(entry: Element, start: int) -> Shape:
     """A polygon before a turned box before a box. Raises BadValue."""
     polygon, turned, box = (entry.find(tag) for tag in ("polygon", "robndbox", "bndbox"))
+    if polygon is not None and polygon.find("pt") is not None:
+        points = ((_number(point, "x"), _number(point, "y")) for point in polygon.iterfind("pt"))
+        return PolygonShape((tuple(points),))
     if polygon is not None:
         values = [as_number(value.text, value.tag) for value in polygon]
         return PolygonShape((tuple(zip(values[::2], values[1::2], strict=False)),))

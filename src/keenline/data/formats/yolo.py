@@ -14,7 +14,7 @@ from keenline.annotation import Annotation, BoxShape, PolygonShape, Shape
 from keenline.data.formats.image_files import ImageFiles
 from keenline.data.formats.label_files import not_this_format, read_each, start_of
 from keenline.data.formats.positions import read_text
-from keenline.data.formats.reading import SPLIT_WORDS, LabelReading, Mark
+from keenline.data.formats.reading import LabelReading, Mark, split_word
 from keenline.data.formats.values import BadValue, as_number, digits, shown
 from keenline.data.formats.yolo_names import YAML, DataSet, data_set
 from keenline.data.image_file import SUFFIXES
@@ -157,7 +157,7 @@ class _Reader:
         for place, top in ((file, self._root), (image, self._folder)):
             folders = place.relative_to(top).parts[:-1] if place.is_relative_to(top) else ()
             for part in reversed(folders):
-                if part.lower() in SPLIT_WORDS:
+                if split_word(part):
                     return part
         named = {word for place, word in self._splits.items() if image.is_relative_to(place)}
         return named.pop() if len(named) == 1 else ""
