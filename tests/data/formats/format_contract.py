@@ -19,7 +19,15 @@ from random import Random
 import numpy as np
 import pytest
 from tests.data.formats.damage import damaged
-from tests.data.formats.marked_shapes import BOX, CROSSING, POLYGON, SHAPES, SIZE, same_shape
+from tests.data.formats.marked_shapes import (
+    BOX,
+    CROSSING,
+    POLYGON,
+    SHAPES,
+    SIZE,
+    anywhere,
+    same_shape,
+)
 from tests.data.picture_files import blank
 
 from keenline.annotation import Annotation, BoxShape, PolygonShape, Shape
@@ -66,6 +74,8 @@ class FormatRig:
     """Its problems name a line."""
     names_empty_images: bool = True
     """It says that an image has no marks."""
+    keeps_splits: bool = False
+    """It says which images are for training and which for testing."""
     suffix: str = ".png"
     """Of the images."""
     tolerance: float = 1e-6
@@ -139,6 +149,33 @@ class FormatContract:
             for got, want in zip(image.annotations, meant, strict=True):
                 assert got.class_name == want.class_name
                 same_shape(got.shape, want.shape, rig.tolerance)
+
+    @pytest.mark.parametrize("kind", ["box", "polygon"])
+    def test_marks_anywhere_are_read_as_they_were_written(self, rig, place, pictures, kind):
+        if kind not in rig.keeps:
+            pytest.skip(f"the format keeps no {kind}")
+        random = Random(kind)
+        shapes = [anywhere(kind, random) for _ in range(60)]
+        marks = tuple(Annotation("scratch", shape) for shape in shapes)
+        image = LabelledImage(f"a{rig.suffix}", marks, None, SIZE)
+        rig.format.write(Labels(rig.format.name, (image,), ("scratch",)), place)
+        back = rig.format.read(place, pictures)
+        assert not back.problems
+        for got, want in zip(marks_of(back), shapes, strict=True):
+            same_shape(got.shape, want, rig.tolerance)
+
+    def test_splits_are_kept(self, rig, place, pictures):
+        if not rig.keeps_splits:
+            pytest.skip("the format knows no splits")
+        mark = Annotation("scratch", shape_for(rig))
+        splits = {"a": "train", "b": "test"}
+        images = tuple(
+            LabelledImage(f"{stem}{rig.suffix}", (mark,), None, SIZE, split=split)
+            for stem, split in splits.items()
+        )
+        assert rig.format.write(Labels(rig.format.name, images, ("scratch",)), place) == ()
+        back = rig.format.read(place, pictures)
+        assert {Path(image.name).stem: image.split for image in back.images} == splits
 
     def test_what_it_cannot_say_is_told_and_the_rest_is_written(self, rig, place, pictures):
         foreign = sorted(SHAPES.keys() - rig.keeps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from keenline.annotation import (
@@ -31,6 +33,15 @@ SHAPES: dict[str, Shape | None] = {
     "whole image": None,
 }
 """One of each; `FormatRig.keeps` names those that a format says exactly."""
+
+
+def anywhere(kind: str, random: Random) -> Shape:
+    """A box or a triangle somewhere on the image, more than two pixels large."""
+    x, y = random.uniform(0, 50), random.uniform(0, 36)
+    width, height = random.uniform(2.5, 64 - x), random.uniform(2.5, 48 - y)
+    if kind == "box":
+        return BoxShape(x, y, width, height)
+    return PolygonShape((((x, y), (x + width, y), (x, y + height)),))
 
 
 def same_shape(got: Shape | None, want: Shape | None, tolerance: float) -> None:

@@ -87,6 +87,7 @@ class TestCoco(FormatContract):
             unknown_class=lambda folder: put(
                 folder, [IMAGE], [GOOD, GOOD | {"id": 2, "category_id": 9}], [SCRATCH]
             ),
+            keeps_splits=True,
             keeps=frozenset({"box", "turned box", "polygon", "rings", "mask"}),
             empty=lambda folder: written(folder, ""),
             foreign=lambda folder: written(folder, '{"version": "5.0", "shapes": []}'),

@@ -79,6 +79,7 @@ class TestVoc(FormatContract):
             malformed=lambda folder: put(
                 folder, "a.png", thing(GOOD), thing(GOOD.replace("11", "left"))
             ),
+            keeps_splits=True,
             keeps=frozenset({"box"}),
             draws=frozenset({"box"}),
             empty=lambda folder: written(folder, ""),

@@ -76,6 +76,7 @@ class TestYolo(FormatContract):
             by_hand,
             malformed=lambda folder: one_file(folder, GOOD + GOOD.replace("0.25", "wide")),
             unknown_class=lambda folder: one_file(folder, GOOD + "7 .1 .1 .1 .1\n"),
+            keeps_splits=True,
             keeps=frozenset({"box", "polygon"}),
             foreign=lambda folder: put(folder, "a.txt", "these are notes, not labels\n"),
         )
