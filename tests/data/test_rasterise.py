@@ -124,6 +124,22 @@ def distance_to(start, end):
     return np.linalg.norm(CENTRES - (start + share[..., None] * run), axis=2)
 
 
+def test_a_line_far_beyond_the_image_is_drawn_without_its_length():
+    shape = PolylineShape(((-9e6, -9e6), (9e6, 9e6)), 1.0)
+    start = time.process_time()
+    mask = mask_of(shape, SIZE)
+    assert time.process_time() - start < 1
+    assert np.array_equal(np.diagonal(mask), np.ones(30, np.bool_))
+    assert np.array_equal(mask_of(polygon_of(shape, SIZE), SIZE), mask)
+    assert polygon_of(shape) == PolygonShape(())
+
+
+def test_what_has_no_size_marks_nothing():
+    assert not mask_of(EllipseShape(5, 5, 0, 3), SIZE).any()
+    assert not mask_of(BoxShape(5, 5, 0, 3), SIZE).any()
+    assert not mask_of(PolygonShape(()), SIZE).any()
+
+
 def test_a_pixel_row_is_drawn_by_a_line_without_width():
     mask = mask_of(PolylineShape(((3.2, 7.5), (9.9, 7.5)), 0.0), SIZE)
     assert np.argwhere(mask).tolist() == [[7, column] for column in range(3, 10)]

@@ -21,6 +21,7 @@ from keenline.annotation import (
     PolylineShape,
     Shape,
 )
+from keenline.data.image_errors import LARGEST_AREA
 from keenline.data.tracing import rings_of
 from keenline.types import Mask
 
@@ -48,9 +49,9 @@ def mask_of(shape: Shape, size: tuple[int, int]) -> Mask:
             view |= _filled(_moved(ring, left, upper), view.shape)
     elif isinstance(shape, BoxShape):
         view |= _filled(_moved(_corners(shape), left, upper), view.shape)
-    elif isinstance(shape, EllipseShape):
+    elif isinstance(shape, EllipseShape) and min(shape.radius_x, shape.radius_y) > 0:
         view |= _ellipse(shape, left, upper, view.shape)
-    else:
+    elif isinstance(shape, PolylineShape):
         _draw(view, _moved(shape.points, left, upper), shape.width)
     return mask
 
@@ -106,12 +107,13 @@ def bounds(shape: Shape) -> tuple[float, float, float, float]:
     )
 
 
-def polygon_of(shape: Shape) -> PolygonShape:
+def polygon_of(shape: Shape, size: tuple[int, int] | None = None) -> PolygonShape:
     """The outline of a shape, for formats that hold nothing else.
 
     Exact for boxes; an ellipse gets `ELLIPSE_CORNERS` corners; of a mask or a polyline the outline
     of its pixels, which marks those same pixels again. A hole is joined to the ring around it by a
-    cut without width. Without rings where no pixel is marked.
+    cut without width. Of a polyline, only what lies on an image of `size` (width, height) where
+    that is given. Without rings where no pixel is marked, and for a line longer than any image.
     """
     if isinstance(shape, PolygonShape):
         return shape
@@ -123,11 +125,19 @@ def polygon_of(shape: Shape) -> PolygonShape:
         return PolygonShape((_turned(offsets, shape.x, shape.y, shape.angle),))
     if isinstance(shape, MaskShape):
         return PolygonShape(rings_of(_decoded(shape), shape.x, shape.y))
+    return _outline_of_line(shape, size)
+
+
+def _outline_of_line(shape: PolylineShape, size: tuple[int, int] | None) -> PolygonShape:
     left, upper, right, lower = bounds(shape)
     x, y = int(np.floor(left)) - 1, int(np.floor(upper)) - 1
+    width, height = int(np.ceil(right)) + 1 - x, int(np.ceil(lower)) + 1 - y
+    if size is not None:
+        x, y, width, height = 0, 0, *size
+    if width * height > LARGEST_AREA:
+        return PolygonShape(())
     moved = PolylineShape(tuple((px - x, py - y) for px, py in shape.points), shape.width)
-    grid = mask_of(moved, (int(np.ceil(right)) - x + 1, int(np.ceil(lower)) - y + 1))
-    return PolygonShape(rings_of(grid, x, y))
+    return PolygonShape(rings_of(mask_of(moved, (width, height)), x, y))
 
 
 def _window(shape: Shape, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -201,7 +211,7 @@ def _draw(view: Mask, points: NDArray[np.float64], width: float) -> None:
     """A polyline: the pixels it passes through, a rectangle along each piece, a disc at each
     point."""
     for start, end in itertools.pairwise(points):
-        across, down = _passed(start, end)
+        across, down = _passed(start, end, view.shape)
         inside = (across >= 0) & (across < view.shape[1]) & (down >= 0) & (down < view.shape[0])
         view[down[inside], across[inside]] = True
         length = np.hypot(*(end - start))
@@ -228,14 +238,15 @@ def _fill_within(view: Mask, ring: NDArray[np.float64]) -> None:
 
 
 def _passed(
-    start: NDArray[np.float64], end: NDArray[np.float64]
+    start: NDArray[np.float64], end: NDArray[np.float64], size: tuple[int, ...]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Columns and rows of the pixels a straight piece passes through."""
+    """Columns and rows of the pixels a straight piece passes through; of those outside `size`
+    (height, width) only some."""
     shares = [np.array([0.0, 1.0])]
-    for from_, to in zip(start, end, strict=True):
+    for from_, to, most in zip(start, end, reversed(size), strict=True):
         if from_ != to:
-            lines = np.arange(np.ceil(min(from_, to)), np.floor(max(from_, to)) + 1)
-            shares.append((lines - from_) / (to - from_))
+            first, last = max(min(from_, to), 0.0), min(max(from_, to), most)
+            shares.append((np.arange(np.ceil(first), np.floor(last) + 1) - from_) / (to - from_))
     share = np.unique(np.clip(np.concatenate(shares), 0.0, 1.0))
     middle = (share[1:] + share[:-1]) / 2 if len(share) > 1 else share
     places = np.floor(start + middle[:, None] * (end - start)).astype(np.intp)

@@ -40,10 +40,17 @@ def crosses_itself(ring: Sequence[Point]) -> bool:
     start = np.array(ring, np.float64)
     end = np.roll(start, -1, axis=0)
     low, high = np.minimum(start, end), np.maximum(start, end)
-    # Edges in the order of their left ends: each can meet only those that begin before it ends.
-    order = np.argsort(low[:, 0], kind="stable")
+    # Edges in the order in which they begin along one side: each can meet only those that begin
+    # before it ends. Along the side on which that leaves fewer.
+    orders = [np.argsort(low[:, axis], kind="stable") for axis in (0, 1)]
+    counts = [
+        np.searchsorted(low[order, axis], high[order, axis], side="right")
+        - np.arange(1, len(low) + 1)
+        for axis, order in enumerate(orders)
+    ]
+    axis = int(counts[0].sum() > counts[1].sum())
+    order, count = orders[axis], counts[axis]
     start, end, low, high = start[order], end[order], low[order], high[order]
-    count = np.searchsorted(low[:, 0], high[:, 0], side="right") - np.arange(len(low)) - 1
     done = 0
     while done < len(low):
         size = int(np.searchsorted(np.cumsum(count[done:]), _PAIRS_AT_ONCE, side="right"))
@@ -52,7 +59,9 @@ def crosses_itself(ring: Sequence[Point]) -> bool:
         one = np.repeat(edges, count[edges])
         first = np.repeat(np.cumsum(count[edges]) - count[edges], count[edges])
         other = one + 1 + np.arange(one.size) - first
-        meet = (low[one, 1] <= high[other, 1]) & (low[other, 1] <= high[one, 1])
+        across = 1 - axis
+        meet = low[one, across] <= high[other, across]
+        meet &= low[other, across] <= high[one, across]
         one, other = one[meet], other[meet]
         apart_one = _sides(start[one], end[one], start[other], end[other])
         apart_other = _sides(start[other], end[other], start[one], end[one])
@@ -89,7 +98,8 @@ def _cut(corners: NDArray[np.float64], axis: int, sign: int, border: float) -> N
     met = corners + (after - corners) * (depth / span)[:, None]
     met[:, axis] = border
     both = np.stack([corners, met], axis=1)
-    return both[np.stack([inside, crosses], axis=1)]
+    kept: NDArray[np.float64] = both[np.stack([inside, crosses], axis=1)]
+    return kept
 
 
 def _sides(

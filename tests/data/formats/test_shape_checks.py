@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from math import inf, nan
 
 import numpy as np
@@ -211,6 +212,14 @@ def test_a_crossing_is_found_among_thousands_of_corners():
     assert not crosses_itself(ring)
     ring[100], ring[101] = ring[101], ring[100]
     assert crosses_itself(ring)
+
+
+def test_long_edges_one_above_the_other_are_compared_quickly():
+    side = [(float(x), float(y)) for y in range(20_000) for x in ((0, 900), (900, 0))[y % 2]]
+    ring = (*side, (-5.0, 20_000.0), (-5.0, 0.0))
+    start = time.process_time()
+    assert not crosses_itself(ring)
+    assert time.process_time() - start < 2
 
 
 @given(ring)

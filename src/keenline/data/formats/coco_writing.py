@@ -99,7 +99,7 @@ def _drawn(image: LabelledImage, mark: Annotation, unsaid: Unsaid) -> dict[str, 
     area = int(mask_of(shape, image.size or (int(right) + 1, int(lower) + 1)).sum())
     if isinstance(shape, MaskShape) and image.size is not None:
         return {"bbox": box, "area": area, "segmentation": runs_of(shape, image.size)}
-    outline = polygon_of(shape)
+    outline = polygon_of(shape, image.size)
     if not isinstance(shape, PolygonShape):
         words = type(shape).__name__.removesuffix("Shape").lower()
         unsaid.mark(image, mark, f"a {words} becomes a polygon", is_dropped=False)

@@ -109,7 +109,7 @@ def _drawn(
         unsaid.mark(image, mark, f"a turned {words} becomes a polygon", is_dropped=False)
     return [
         {"points": [list(point) for point in ring], "shape_type": "polygon"}
-        for ring in polygon_of(shape).rings
+        for ring in polygon_of(shape, image.size).rings
     ]
 
 

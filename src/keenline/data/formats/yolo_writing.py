@@ -69,7 +69,7 @@ def _line(image: LabelledImage, mark: Annotation, classes: list[str], unsaid: Un
 def _ring(
     image: LabelledImage, mark: Annotation, shape: Shape, unsaid: Unsaid
 ) -> tuple[Point, ...]:
-    outline = polygon_of(shape)
+    outline = polygon_of(shape, image.size)
     if not outline.rings:
         unsaid.mark(image, mark, "it marks no pixel", is_dropped=True)
         return ()
