@@ -57,8 +57,8 @@ def _document(image: LabelledImage, unsaid: Unsaid) -> Element:
         for key, usual in USUAL.items():
             _say(entry, key, attributes.pop(key, usual))
         box = SubElement(entry, "bndbox")
-        for key, value in zip(("xmin", "ymin", "xmax", "ymax"), edges, strict=True):
-            _say(box, key, digits(value))
+        for key, edge in zip(("xmin", "ymin", "xmax", "ymax"), edges, strict=True):
+            _say(box, key, digits(edge))
         if attributes:
             own = SubElement(entry, "attributes")
             for key, value in attributes.items():

@@ -57,8 +57,8 @@ _PART = re.compile(r"""\s*((?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,'"])+?)\s*(?:,
 
 def _blocks(lines: list[str]) -> Iterator[tuple[str, list[_Entry]]]:
     """Each key at the margin with its entries: line, key (of a table) and value."""
-    key, entries, rest = "", [], ""
-    first = 0
+    entries: list[_Entry] = []
+    key, rest, first = "", "", 0
     for number, written in enumerate(lines, start=1):
         line = _without_comment(written)
         if not line.strip() or line.strip() == "---":
