@@ -172,7 +172,8 @@ TRESPASSES = {
 HOUSE = {
     "version": "",
     "errors": "",
-    "types": "import keenline.errors",
+    "annotation": "import keenline.errors",
+    "types": "import keenline.annotation",
     "toml_lines": "",
     "value_words": "import keenline.toml_lines",
     "strict_toml": "import keenline.value_words",
