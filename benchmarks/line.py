@@ -51,7 +51,7 @@ def main() -> None:
         text = GROUPS[name](asked, Start.now())
         print(text, flush=True)
         if asked.write:
-            write_section(f"line, {name}", text)
+            write_section(f"line, {name}{asked.section and ': ' + asked.section}", text)
 
 
 def latency(asked: argparse.Namespace, start: Start) -> str:
@@ -68,7 +68,7 @@ def latency(asked: argparse.Namespace, start: Start) -> str:
     chosen = {name: one for name, one in rows.items() if not asked.rows or name in asked.rows}
     found = {name: said(name, run(one)) for name, one in chosen.items()}
     parts = [
-        "## Trigger to PLC output",
+        f"## Trigger to PLC output{asked.section and ': ' + asked.section}",
         ABOUT.format(deadline=asked.deadline),
         f"256 x 256 px, 20 parts/s for {asked.minutes:g} minutes, `level` handshake.",
         made_by(start),
@@ -188,6 +188,9 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="for each run of the others")
     parser.add_argument("--rounds", type=int, default=3, help="of `disturbed`")
     parser.add_argument("--deadline", type=float, default=200.0, help="milliseconds")
+    parser.add_argument(
+        "--section", default="", help="of RESULTS.md: a name of its own, beside the group's"
+    )
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     asked = parser.parse_args()
     unknown = set(asked.groups) - set(GROUPS)

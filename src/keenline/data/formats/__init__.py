@@ -11,6 +11,7 @@ from keenline.data.formats import (
     coco_writing,
     cvat,
     cvat_video,
+    deeppcb,
     labelme,
     labelme_writing,
     via,
@@ -54,6 +55,13 @@ FORMATS: tuple[Format, ...] = (
         voc.recognises,
         voc.read,
         voc_writing.write,
+    ),
+    Format(
+        "deeppcb",
+        "DeepPCB: a text file of boxes for each board, STEM_test and STEM_temp images",
+        deeppcb.recognises,
+        deeppcb.read,
+        deeppcb.write,
     ),
     Format(
         "yolo",
