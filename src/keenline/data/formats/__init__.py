@@ -14,6 +14,8 @@ from keenline.data.formats import (
     deeppcb,
     labelme,
     labelme_writing,
+    manifest,
+    manifest_writing,
     via,
     via_writing,
     voc,
@@ -97,6 +99,13 @@ FORMATS: tuple[Format, ...] = (
         via.recognises,
         via.read,
         via_writing.write,
+    ),
+    Format(
+        "manifest",
+        "SageMaker Ground Truth, Lookout for Vision: a .manifest of JSON lines, masks beside it",
+        manifest.recognises,
+        manifest.read,
+        manifest_writing.write,
     ),
 )
 """In the order in which they are asked whether they recognise a folder."""
