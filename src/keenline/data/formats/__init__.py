@@ -16,6 +16,8 @@ from keenline.data.formats import (
     labelme_writing,
     manifest,
     manifest_writing,
+    mask_images,
+    mask_images_writing,
     via,
     via_writing,
     voc,
@@ -106,6 +108,13 @@ FORMATS: tuple[Format, ...] = (
         manifest.recognises,
         manifest.read,
         manifest_writing.write,
+    ),
+    Format(
+        "masks",
+        "mask images: ground_truth/CLASS/STEM_mask.png of each image, as in MVTec AD",
+        mask_images.recognises,
+        mask_images.read,
+        mask_images_writing.write,
     ),
 )
 """In the order in which they are asked whether they recognise a folder."""
