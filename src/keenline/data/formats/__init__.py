@@ -12,6 +12,8 @@ from keenline.data.formats import (
     cvat,
     cvat_video,
     deeppcb,
+    labelbox,
+    labelbox_writing,
     labelme,
     labelme_writing,
     manifest,
@@ -101,6 +103,13 @@ FORMATS: tuple[Format, ...] = (
         via.recognises,
         via.read,
         via_writing.write,
+    ),
+    Format(
+        "labelbox",
+        "Labelbox: JSON exports (legacy XY and WKT, v1) and NDJSON (an NDJSON export is written)",
+        labelbox.recognises,
+        labelbox.read,
+        labelbox_writing.write,
     ),
     Format(
         "manifest",

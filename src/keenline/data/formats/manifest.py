@@ -30,8 +30,8 @@ from keenline.data.formats.values import (
     time_of,
     whole,
 )
-from keenline.data.importers.naming import means_good
 from keenline.data.labels import Labels
+from keenline.data.naming import means_good
 from keenline.data.reading import probe
 from keenline.errors import Code, ImageError, LabelError
 

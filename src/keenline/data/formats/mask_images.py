@@ -14,12 +14,11 @@ from keenline.data.formats.image_files import ImageFiles
 from keenline.data.formats.label_files import not_this_format
 from keenline.data.formats.reading import LabelReading, Mark
 from keenline.data.image_file import is_image_name
-from keenline.data.importers.listing import Listing, listing
-from keenline.data.importers.naming import masked_stem, means_good
 from keenline.data.labels import Labels
+from keenline.data.naming import masked_stem, means_good
 from keenline.data.rasterise import shape_of
 from keenline.data.reading import probe, read_mask
-from keenline.errors import Code, DatasetError, ImageError
+from keenline.errors import Code, ImageError
 
 NAME = "masks"
 TRUTH = "ground_truth"
@@ -47,7 +46,7 @@ def read(path: Path, images: Path | None) -> Labels:
         raise not_this_format(path, f"no masks in {TRUTH}/CLASS")
     root = images or path
     reading = LabelReading(NAME, path, ImageFiles(root))
-    held = [image for image in _listed(root).images if image.parts[0] != TRUTH]
+    held = [image for image in _listed(root) if image.parts[0] != TRUTH]
     masks = _masks(_listed(path), held)
     for image in dict.fromkeys([*held, *sorted(masks)]):
         split, folder = folders_of(image)
@@ -76,13 +75,13 @@ def folders_of(image: PurePosixPath) -> tuple[str, str]:
 
 
 def _masks(
-    files: Listing, images: list[PurePosixPath]
+    files: list[PurePosixPath], images: list[PurePosixPath]
 ) -> dict[PurePosixPath, list[tuple[str, PurePosixPath]]]:
     """For each image its masks with their classes; one that is not there is named as it would
     be."""
     places = {(image.parent, image.stem): image for image in reversed(images)}
     found: defaultdict[PurePosixPath, list[tuple[str, PurePosixPath]]] = defaultdict(list)
-    for mask in files.images:
+    for mask in files:
         if mask.parts[0] != TRUTH or len(mask.parts) < 3:
             continue
         class_name = mask.parts[1]
@@ -114,9 +113,7 @@ def _shape(mask: Path, image: Path, reading: LabelReading) -> MaskShape | None:
     return shape_of(pixels)
 
 
-def _listed(folder: Path) -> Listing:
-    """The images below a folder; none where it holds none, or cannot be read."""
-    try:
-        return listing(folder)
-    except DatasetError:
-        return Listing(folder, ())
+def _listed(folder: Path) -> list[PurePosixPath]:
+    """The image files below a folder, relative to it and sorted."""
+    found = (path for path in folder.rglob("*") if is_image_name(path) and path.is_file())
+    return sorted(PurePosixPath(path.relative_to(folder).as_posix()) for path in found)

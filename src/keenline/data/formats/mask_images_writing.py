@@ -11,8 +11,8 @@ from PIL import Image as PillowImage
 from keenline.annotation import Annotation, MaskShape
 from keenline.data.formats.mask_images import TRUTH, folders_of
 from keenline.data.formats.writing import Unsaid, write_file
-from keenline.data.importers.naming import means_good
 from keenline.data.labels import LabelledImage, LabelProblem, Labels
+from keenline.data.naming import means_good
 from keenline.data.rasterise import mask_of
 from keenline.types import Mask
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keenline.data.formats.values import BadValue, shown, text
-from keenline.data.importers.draft import DEFECT
+
+DEFECT = "defect"
+"""The class of regions that bear none; folders of images without class names have the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 
 from keenline.data.importers.draft import Draft, Entry
 from keenline.data.importers.listing import Listing
-from keenline.data.importers.naming import means_good, means_masks
 from keenline.data.importers.pairing import Pairs, named_masks, same_stem_masks
+from keenline.data.naming import means_good, means_masks
 from keenline.errors import Code, DatasetError, ImageError
 from keenline.types import GOOD
 

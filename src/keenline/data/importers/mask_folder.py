@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from keenline.data.importers.draft import Draft, Entry
 from keenline.data.importers.listing import Listing
-from keenline.data.importers.naming import masked_stem, means_masks
+from keenline.data.naming import masked_stem, means_masks
 from keenline.errors import Code, ImageError
 
 NAME = "image folder and mask folder"

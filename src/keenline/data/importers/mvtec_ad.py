@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from keenline.data.importers.draft import Draft, Entry
 from keenline.data.importers.listing import Listing
-from keenline.data.importers.naming import means_good
+from keenline.data.naming import means_good
 from keenline.types import GOOD
 
 NAME = "MVTec AD"

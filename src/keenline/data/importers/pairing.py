@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from keenline.data.importers.naming import masked_stem
+from keenline.data.naming import masked_stem
 from keenline.data.reading import read_image
 from keenline.errors import Code, DatasetError, ImageError
 

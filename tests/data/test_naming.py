@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from keenline.data.importers.naming import masked_stem, means_good, means_masks
+from keenline.data.naming import masked_stem, means_good, means_masks
 
 
 @pytest.mark.parametrize(
