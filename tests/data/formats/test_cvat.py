@@ -97,6 +97,7 @@ class TestCvat(FormatContract):
             ),
             empty=lambda folder: written(folder, ""),
             foreign=lambda folder: written(folder, "<annotation><object/></annotation>"),
+            keeps_splits=True,
             annotated=Annotation(
                 "scratch",
                 BoxShape(10, 8, 20, 12, 30.0),
