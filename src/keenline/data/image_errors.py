@@ -8,10 +8,8 @@ from pathlib import Path
 
 from PIL import Image as PillowImage
 
+from keenline.data.image_limits import LARGEST_AREA
 from keenline.errors import Code, ImageError
-
-LARGEST_AREA = 200_000_000
-"""Pixels; a 200-megapixel RGB image already takes 600 MB when decoded."""
 
 # What Pillow and tifffile raise on a file that is not what it says it is. MemoryError is left
 # out on purpose: it is about this machine, not about the file.

@@ -28,13 +28,13 @@ from PIL import Image as PillowImage
 
 from keenline.data.image_errors import (
     DECODE_ERRORS,
-    LARGEST_AREA,
     empty_file,
     too_large,
     translated,
     truncated,
     wrong_mode,
 )
+from keenline.data.image_limits import LARGEST_AREA
 from keenline.data.orientation import UPRIGHT, exif_orientation
 from keenline.data.tiff_pages import picture_pages
 from keenline.errors import Code, ImageError

@@ -21,7 +21,7 @@ from keenline.annotation import (
     PolylineShape,
     Shape,
 )
-from keenline.data.image_errors import LARGEST_AREA
+from keenline.data.image_limits import LARGEST_AREA
 from keenline.data.tracing import rings_of
 from keenline.types import Mask
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,12 +16,20 @@ Parts = list[list[Sample]]
 """Samples by independent part; each inner list is one part (or lot) with all its images."""
 
 
-def independent_parts(samples: Sequence[Sample], hashes: Mapping[Path, str]) -> Parts:
-    """Group samples so that two groups share neither a part name nor a byte-identical image.
+_NO_LOTS: Mapping[Path, str] = MappingProxyType({})
+
+
+def independent_parts(
+    samples: Sequence[Sample],
+    hashes: Mapping[Path, str],
+    lots: Mapping[Path, str] = _NO_LOTS,
+) -> Parts:
+    """Group samples so that two groups share no part name, lot or byte-identical image.
 
     Two parts that share an identical image are one: that file was copied, and counting both
     would claim more independent evidence than there is. A sample without a part name stands for
-    itself. Groups and their members keep the order of `samples`.
+    itself. `lots`: the lot of each image whose lot is known and counts; an empty name is none.
+    Groups and their members keep the order of `samples`.
     """
     parent = list(range(len(samples)))
 
@@ -35,6 +44,8 @@ def independent_parts(samples: Sequence[Sample], hashes: Mapping[Path, str]) -> 
         keys = [("content", hashes[sample.image]), ("file", str(sample.image))]
         if sample.part:
             keys.append(("part", sample.part))
+        if lots.get(sample.image):
+            keys.append(("lot", lots[sample.image]))
         for key in keys:
             low, high = sorted((top(first.setdefault(key, index)), top(index)))
             parent[high] = low

@@ -45,7 +45,8 @@ from keenline.data.formats.values import (
     text,
     whole,
 )
-from keenline.data.image_errors import DECODE_ERRORS, LARGEST_AREA
+from keenline.data.image_errors import DECODE_ERRORS
+from keenline.data.image_limits import LARGEST_AREA
 from keenline.data.labels import Labels
 from keenline.data.rasterise import shape_of
 from keenline.errors import Code

@@ -8,7 +8,7 @@ import numpy as np
 
 from keenline.annotation import MaskShape
 from keenline.data.formats.values import BadValue, shown, whole
-from keenline.data.image_errors import LARGEST_AREA
+from keenline.data.image_limits import LARGEST_AREA
 from keenline.data.rasterise import mask_of, shape_of
 
 

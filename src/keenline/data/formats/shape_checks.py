@@ -16,7 +16,7 @@ from keenline.annotation import (
     PolylineShape,
     Shape,
 )
-from keenline.data.image_errors import LARGEST_AREA
+from keenline.data.image_limits import LARGEST_AREA
 from keenline.data.rasterise import bounds, mask_of, polygon_of, shape_of
 from keenline.data.ring_geometry import clipped, crosses_itself, has_area, tidied
 from keenline.errors import Code

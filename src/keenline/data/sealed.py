@@ -1,0 +1,63 @@
+"""The sealed acceptance set of a dataset version opened, with a line in its log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keenline.data.dataset import Dataset
+from keenline.data.dataset_version import SEALED, read_version
+from keenline.data.importers.version_file import as_dataset
+from keenline.data.seal_log import append, log_of, read_log
+from keenline.errors import Code, DatasetError
+
+
+def open_sealed(file: Path, *, purpose: str, name: str) -> Dataset:
+    """The acceptance samples of a version, as split `test`.
+
+    For the acceptance of a bundle, never for learning or choosing. Who opens it and what for is
+    logged before anything is read. Raises DatasetError: DATASET_SEALED without a purpose and a
+    name, or when the version has no acceptance set; DATASET_SEAL_LOG when the log was changed;
+    and what `open_version` raises; OutputError when the log cannot be written.
+    """
+    version = read_version(file)
+    samples = version.of(SEALED)
+    if not samples or not purpose.strip() or not name.strip():
+        raise DatasetError(
+            Code.DATASET_SEALED,
+            "The acceptance set cannot be opened like this",
+            where=file,
+            expected="a version with acceptance samples, a purpose and a name",
+            got=f"{len(samples)} acceptance samples, purpose {purpose!r}, name {name!r}",
+        )
+    require_log(file)
+    append(log_of(file), "opened", who=name.strip(), why=purpose.strip(), version=version.id)
+    return as_dataset(version, file, samples)
+
+
+def seal(file: Path) -> None:
+    """Begin the log of a version that was just written, where it has an acceptance set."""
+    version = read_version(file)
+    sealed = version.of(SEALED)
+    if sealed:
+        why = f"{len(sealed)} samples sealed"
+        append(log_of(file), "sealed", who=version.by, why=why, version=version.id)
+
+
+def require_log(file: Path) -> None:
+    """Raise DatasetError (DATASET_SEAL_LOG) unless the log of a version is whole.
+
+    Of a version with an acceptance set it begins when the version is made, so none is wrong too.
+    """
+    version = read_version(file)
+    events = read_log(log_of(file))
+    if version.of(SEALED) and not any(
+        each.event == "sealed" and each.version == version.id for each in events
+    ):
+        raise DatasetError(
+            Code.DATASET_SEAL_LOG,
+            "The log of a sealed set is not there",
+            where=log_of(file),
+            expected="a log that begins with the sealing of this version",
+            got=f"{len(events)} lines",
+            next="bring it back: without it nobody can say that the set was never looked at",
+        )
