@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MADE_FROM := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train check bench clean
+.PHONY: help demo test test-slow test-train check bench clean
 
 help: ## say what the targets do
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -17,9 +17,13 @@ demo: $(VENV)/core.stamp ## learn a rendered part, inspect it, write a report
 	@echo "==> keenline demo"
 	$(BIN)/keenline demo
 
-test: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run every test
+test: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run the tests, about 12 minutes
 	@echo "==> pytest"
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run the tests that take long, about 6 minutes
+	@echo "==> pytest, the slow ones"
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-train: $(TRAIN)/train.stamp ## run the tests that need torch (installs 6 GB)
 	@echo "==> pytest, with the extra train"

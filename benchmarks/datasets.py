@@ -60,7 +60,7 @@ def magnetic_tile_validation(root: Path, seed: int) -> list[Sample]:
 
 def kolektor_by_part(root: Path, seed: int) -> list[Sample]:
     """The good images of 60 % of the parts to learn from; other parts' and all defects to test."""
-    samples = _kolektor(root)
+    samples = kolektor(root)
     parts = sorted({sample.part for sample in samples})
     order = np.random.default_rng(seed).permutation(len(parts))
     learnt = {parts[i] for i in order[: round(0.6 * len(parts))]}
@@ -71,7 +71,7 @@ def kolektor_by_part(root: Path, seed: int) -> list[Sample]:
 
 def kolektor_by_image(root: Path, seed: int) -> list[Sample]:
     """60 % of the good images at random to learn from, whichever part they show."""
-    samples = _kolektor(root)
+    samples = kolektor(root)
     good = [sample for sample in samples if sample.is_good]
     rest = [replace(sample, split="test") for sample in samples if not sample.is_good]
     return _halves(good, round(0.6 * len(good)), seed) + rest
@@ -185,7 +185,8 @@ def _by_content(paths: list[Path], number: int) -> tuple[list[Path], list[Path]]
     return [p for p in paths if p in first], [p for p in paths if p not in first]
 
 
-def _kolektor(root: Path) -> list[Sample]:
+def kolektor(root: Path) -> list[Sample]:
+    """Every image once, good or with a crack; a part is the commutator, of several views."""
     samples, seen = [], set()
     for path in sorted(root.glob("kos*/Part*.jpg")):
         content = content_hash(path)

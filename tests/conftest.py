@@ -11,8 +11,12 @@ SHARED = Path(__file__).parents[1].parent / "shared"
 """Real images and weights, read-only. They are not part of this repository."""
 
 
+TRAIN = ("torch", "timm", "lightning", "segmentation_models_pytorch")
+"""What the extra `train` brings."""
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("train") and not (find_spec("torch") and find_spec("timm")):
+    if item.get_closest_marker("train") and not all(map(find_spec, TRAIN)):
         pytest.skip("needs the extra `train`, which is not installed: make test-train")
 
 

@@ -83,8 +83,10 @@ def test_a_recipe_error_keeps_every_problem():
 def test_a_code_lies_in_the_block_of_its_kind(code):
     blocks = {
         "IMAGE": 11, "MASK": 11, "DATASET": 12, "LABEL": 12, "RECIPE": 13, "OUTPUT": 14,
-        "BUNDLE": 21, "BACKBONE": 22, "DETECTOR": 23, "TOO": 23, "VERDICT": 23, "OPTION": 23, "ENGINE": 30,
-        "EXTRA": 40, "CAMERA": 51, "FRAME": 51, "UPLOAD": 51, "EXPOSURE": 51, "PLC": 52,
+        "BUNDLE": 21, "BACKBONE": 22, "DETECTOR": 23, "TOO": 23, "VERDICT": 23, "OPTION": 23,
+        "LOSS": 23, "MEMORY": 23,
+        "ENGINE": 30, "EXTRA": 40,
+        "CAMERA": 51, "FRAME": 51, "UPLOAD": 51, "EXPOSURE": 51, "PLC": 52,
         "STATION": 53, "PART": 54, "JOURNAL": 60, "STORE": 61, "IMAGES": 61, "AUDIT": 61,
         "BROKER": 62, "PUBLISH": 62, "OPCUA": 62, "CREDENTIAL": 63,
     }  # fmt: skip

@@ -32,6 +32,8 @@ fixtured = true
 [augment]
 brightness = 0.1
 rotations = [90, 270]
+full_well = 10500
+read_noise = 6.5
 [gates]
 false_alarm_rate = 0.02
 confidence = 0.9
@@ -46,6 +48,17 @@ authority = "reject"
 threshold = 0.8
 miss_cost = 20
 minimum_area_mm2 = 0.5
+[classes.augment]
+kind = "directional"
+degrees = 5
+mirrored = false
+elastic = 2
+brightness = 0.2
+contrast = 0.05
+gamma = 0
+reflections = 0.3
+blur = 1.5
+colour_is_no_signal = true
 [[classes]]
 name = "dent"
 [costs]
@@ -217,6 +230,26 @@ def test_the_hash_changes_with_any_value(recipe_file):
     assert len(hashes) == len(optional)
 
 
+def test_a_recipe_of_before_variants_keeps_its_hash(recipe_file):
+    # As version 0.1.0 hashed the same text before it knew [classes.augment] and the camera's noise.
+    before = "dadbe9bd8f3a7c9a"
+    recipe = load_recipe(recipe_file("[augment]\nbrightness = 0.1\n[[classes]]\nname = 'a'\n"))
+    assert recipe.sha256.startswith(before)
+    said = load_recipe(recipe_file("[[classes]]\nname = 'a'\n[classes.augment]\ndegrees = 10\n"))
+    assert said.sha256 == load_recipe(recipe_file("[[classes]]\nname = 'a'\n")).sha256
+
+
+@pytest.mark.parametrize("key", ["hue = 10", "saturation = 0.2"])
+def test_colour_is_changed_only_where_the_recipe_insists(recipe_file, key):
+    table = "[[classes]]\nname = 'rust'\n[classes.augment]\n"
+    (problem,) = problems(recipe_file(table + key))
+    assert problem.startswith(
+        f"part.toml:4: classes[0].augment.{key.replace('=', '=', 1)}; refused"
+    )
+    assert "colour_is_no_signal = true" in problem
+    load_recipe(recipe_file(table + key + "\ncolour_is_no_signal = true\n"))
+
+
 def test_a_recipe_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         Recipe().gates.confidence = 0.5  # type: ignore[misc]
@@ -267,7 +300,8 @@ def rows(model: type[BaseModel], heading: str) -> dict[tuple[str, str], tuple[st
         if key == "classes":
             found |= rows(DefectClass, "[[classes]]")
         elif isinstance(inner, type) and issubclass(inner, BaseModel):
-            found |= rows(inner, f"[{key}]")
+            above = heading.strip("[]") + "." if heading.startswith("[") else ""
+            found |= rows(inner, f"[{above}{key}]")
         else:
             default = "must be given" if field.is_required() else shown(field.default)
             found[heading, key] = (describe(inner, field.metadata), default)

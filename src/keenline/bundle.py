@@ -108,6 +108,24 @@ class BackboneFacts(_Facts):
     sha256: str = ""
 
 
+class ClassFacts(_Facts):
+    """A class of defects that the bundle tells apart, and how well it did on parts left out."""
+
+    name: str
+    images: int = Field(ge=1)
+    """Labelled images it was learnt from."""
+    parts: int = Field(ge=1)
+    """Physical parts among them; what a claim about the class rests on."""
+    found: int = Field(ge=0)
+    """Parts of the class that were recognised as it while left out of learning."""
+    tried: int = Field(ge=0)
+    """Parts of the class that were left out once; 0 when there was but one."""
+    false_alarms: int = Field(ge=0)
+    """Good parts that were taken for the class while left out of learning."""
+    good: int = Field(ge=0)
+    """Good parts that were left out once."""
+
+
 class TrainingFacts(_Facts):
     """What it was learnt from."""
 
@@ -139,6 +157,8 @@ class Manifest(_Facts):
     training: TrainingFacts
     held_out_scores: tuple[float, ...] = ()
     """Scores of the parts behind the threshold, raw."""
+    classes: tuple[ClassFacts, ...] = ()
+    """What it tells apart besides what is merely strange; the graph answers in this order."""
     facts: dict[str, object] = Field(default_factory=dict)
     """What the detector adds for an auditor."""
     updates: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from keenline.augment_settings import ClassAugment
 from keenline.errors import Code, RecipeError
 from keenline.strict_toml import Fault, StrictTable, TomlFaults, content_fault, parse_strictly
 from keenline.toml_lines import KeyPath
@@ -64,12 +65,17 @@ class InspectSettings(StrictTable):
 
 
 class AugmentSettings(StrictTable):
-    """`[augment]`: how good parts may also look."""
+    """`[augment]`: how good parts may also look, and the noise of the camera."""
 
     brightness: float = Field(default=0.2, ge=0, le=0.5)
     """Fraction by which the light may become brighter or darker."""
     rotations: tuple[Literal[90, 180, 270], ...] = Field(default=(), strict=False)
     """Degrees by which the part may also lie turned."""
+    full_well: float | None = Field(default=None, gt=0)
+    """Electrons that give the largest grey value (EMVA 1288: saturation capacity, at the gain in
+    use); without it no noise is simulated."""
+    read_noise: float = Field(default=0.0, ge=0)
+    """Electrons of noise in the dark (EMVA 1288: temporal dark noise)."""
 
 
 class Gates(StrictTable):
@@ -107,6 +113,7 @@ class DefectClass(StrictTable):
     """Cost of one missed defect, in the unit of `[costs]`."""
     minimum_area_mm2: float | None = Field(default=None, ge=0)
     """Smaller defects of this class are tolerated; without it, none is."""
+    augment: ClassAugment = ClassAugment()
 
     @field_validator("name")
     @classmethod
@@ -167,9 +174,14 @@ class Recipe(StrictTable):
     def sha256(self) -> str:
         """Hash of every value, defaults included: 64 hexadecimal digits.
 
-        Two files that say the same, in any order and with any comments, have the same hash.
+        Two files that say the same, in any order and with any comments, have the same hash. A key
+        that older versions did not know counts only where it says something, so that a recipe
+        keeps the hash by which bundles and results name it.
         """
         values = self.model_dump(mode="json")
+        _drop_unsaid(values["augment"], AugmentSettings(), ("full_well", "read_noise"))
+        for defect, table in zip(self.classes, values["classes"], strict=True):
+            _drop_unsaid(table, DefectClass(name=defect.name), ("augment",))
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
@@ -195,6 +207,13 @@ def load_recipe(path: Path | str) -> Recipe:
         return parse_strictly(text, Recipe, also=_repeated_names_in)
     except TomlFaults as error:
         raise _recipe_error(path, error.faults, is_syntax=error.is_syntax) from error
+
+
+def _drop_unsaid(table: dict[str, Any], default: StrictTable, keys: Sequence[str]) -> None:
+    unsaid = default.model_dump(mode="json")
+    for key in keys:
+        if table[key] == unsaid[key]:
+            del table[key]
 
 
 def _repeated_names(names: Sequence[object]) -> list[tuple[KeyPath, str]]:

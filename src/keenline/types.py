@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from keenline.annotation import Annotation
+
 Image: TypeAlias = NDArray[np.uint8]
 """One image: (height, width, 3), uint8, RGB. Grey is three equal channels."""
 
@@ -81,6 +83,8 @@ class Sample:
     """The physical part (or lot) the image shows; samples of one part stay in one split."""
     split: str = ""
     """`train` or `test` where the folder layout says so, else empty."""
+    marks: tuple[Annotation, ...] = ()
+    """Where on the image which class is, as people drew it; empty where a mask or nothing says."""
 
     @property
     def is_good(self) -> bool:
@@ -97,6 +101,8 @@ class Prediction:
     regions: tuple[Region, ...] = ()
     class_scores: Mapping[str, float] = field(default_factory=dict)
     """Confidence per defect class, 0..1; empty for a model learnt from good parts alone."""
+    class_maps: Mapping[str, ScoreMap] = field(default_factory=dict)
+    """Where each class is seen: as `map`, but confidence, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)

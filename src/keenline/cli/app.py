@@ -12,17 +12,24 @@ import typer
 
 from keenline import __version__
 from keenline.cli import (
+    agreement,
     audit,
+    augment,
     bench,
+    dataset,
     demo,
     distill,
     doctor,
     evaluate,
     expose,
     inspect,
+    labels,
+    learn,
     results,
     simulate,
     station,
+    synthesise,
+    teach,
     train,
     update,
 )
@@ -46,6 +53,13 @@ app.command("train")(train.train)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("update")(update.update)
+app.command("labels")(labels.labels)
+app.command("agreement")(agreement.agreement)
+app.command("dataset")(dataset.dataset)
+app.command("teach")(teach.teach)
+app.command("learn")(learn.learn)
+app.command("augment")(augment.augment)
+app.command("synthesise")(synthesise.synthesise)
 app.command("bench")(bench.bench)
 app.command("expose")(expose.expose)
 app.command("station")(station.station)

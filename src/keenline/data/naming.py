@@ -30,5 +30,11 @@ def masked_stem(path: PurePosixPath) -> str | None:
     return stem if stem and stem != path.stem else None
 
 
+def is_folder_name(class_name: str) -> bool:
+    """Whether a folder may be called like a class: on any system, and not one of good parts."""
+    forbidden = {*class_name} & {*'/\\:*?"<>|\0'}
+    return not (means_good(class_name) or class_name.startswith(".") or forbidden)
+
+
 def _words(name: str) -> set[str]:
     return {word for word in re.split(r"[\W_]+", name.lower()) if word}

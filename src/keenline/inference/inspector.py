@@ -17,7 +17,11 @@ from keenline.inference.explaining import Explained, Explainer
 from keenline.inference.framing import Framing
 from keenline.inference.regions import find_regions
 from keenline.inference.scoring import Scorer
-from keenline.types import Image, Inspection, Prediction, Region
+from keenline.recipe import DefectClass
+from keenline.types import ANOMALY, Image, Inspection, Prediction, Region
+
+CERTAIN = DefectClass(name="any").threshold
+"""The confidence above which a class that the recipe does not name is taken to be there."""
 
 
 class Inspector:
@@ -36,6 +40,8 @@ class Inspector:
         )
         self._scorer = Scorer(compiled, framing, bundle.manifest.recipe.inspect)
         self._explainer: Explainer | None = None
+        # What a claim rests on is parts: thirty photographs of one scratch are one sample.
+        self._counts = {known.name: known.parts for known in bundle.manifest.classes}
 
     @classmethod
     def open(cls, path: Path | str, *, engine: str | None = None, threads: int = 0) -> Inspector:
@@ -80,7 +86,12 @@ class Inspector:
             prediction = self._predict(pixels)
         except (ImageError, EngineError) as error:
             return self._invalid(path, (width, height), error, _since(start))
-        decision = decide(prediction, threshold=self.threshold, recipe=self.manifest.recipe)
+        decision = decide(
+            prediction,
+            threshold=self.threshold,
+            recipe=self.manifest.recipe,
+            training_counts=self._counts,
+        )
         return Inspection(
             path, (width, height), prediction, decision, self.threshold, _since(start)
         )
@@ -100,16 +111,29 @@ class Inspector:
             raise self._scorer.framing.wrong_size(width, height)
         scored = self._scorer.score(pixels)
         recipe = self.manifest.recipe
-        regions: tuple[Region, ...] = ()
-        if scored.score > self.threshold:
-            regions = find_regions(
-                scored.map,
-                self.threshold,
-                (width, height),
-                pixel_size_mm=recipe.image.pixel_size_mm,
-                roi=scored.roi,
-            )
-        return Prediction(scored.score, scored.map, regions)
+        found: list[Region] = []
+        names = [known.name for known in self.manifest.classes]
+        scores = dict(zip(names, map(float, scored.class_scores), strict=True))
+        maps = dict(zip(names, scored.class_maps, strict=True))
+        limits = {known.name: known.threshold for known in recipe.classes}
+        limited = [
+            (name, scores[name], limits.get(name, CERTAIN), part)
+            for name, part in zip(names, scored.class_maps, strict=True)
+        ]
+        for name, score, limit, part in (
+            *limited,
+            (ANOMALY, scored.score, self.threshold, scored.map),
+        ):
+            if score > limit:
+                found += find_regions(
+                    part,
+                    limit,
+                    (width, height),
+                    class_name=name,
+                    pixel_size_mm=recipe.image.pixel_size_mm,
+                    roi=scored.roi,
+                )
+        return Prediction(scored.score, scored.map, tuple(found), scores, maps)
 
     def _invalid(
         self, path: Path | None, size: tuple[int, int], error: KeenlineError, milliseconds: float

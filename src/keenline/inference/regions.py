@@ -19,6 +19,7 @@ def find_regions(
     threshold: float,
     size: tuple[int, int],
     *,
+    class_name: str = ANOMALY,
     pixel_size_mm: float | None = None,
     roi: Mask | None = None,
 ) -> tuple[Region, ...]:
@@ -46,7 +47,7 @@ def find_regions(
             continue
         found.append(
             Region(
-                class_name=ANOMALY,
+                class_name=class_name,
                 box=box,
                 area_px=round(area, 1),
                 score=float(fine[slices][inside].max()),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from keenline.inference.class_outputs import CLASS_MAP, CLASS_SCORE, confidence
 from keenline.inference.engine import Engine
 from keenline.inference.enlarging import enlarge
 from keenline.inference.framing import Framed, Framing
@@ -30,6 +31,10 @@ class Scored:
     score: float
     map: ScoreMap
     roi: Mask | None
+    class_scores: NDArray[np.float32]
+    """Confidence of each class, (classes,), 0..1; empty for a graph that tells none apart."""
+    class_maps: tuple[ScoreMap, ...] = ()
+    """Of each class, as `map` is."""
 
 
 class Scorer:
@@ -48,9 +53,9 @@ class Scorer:
         """Score of the image: the highest among its views. Raises EngineError."""
         framed = self.framing.frame(image)
         roi = roi_mask(self._inspect, image.shape[1], image.shape[0])
-        maps, scores = self._run(framed)
+        maps, scores, class_maps, class_scores = self._run(framed)
         if roi is not None and not self._mask_in_graph:
-            maps = _divisible(maps, framed)
+            maps, class_maps = _divisible(maps, framed), [_divisible(m, framed) for m in class_maps]
             stride = framed.views.shape[1] // maps.shape[1]
             # Not resized, an image of another size was cut or padded: boxes stay in place.
             seen = roi_mask(self._inspect, *framed.size) if self._native else roi
@@ -58,20 +63,42 @@ class Scorer:
             keep = self.framing.mask_views(framed, seen, stride)
             maps = maps * keep
             scores = [top_mean(part[mask > 0]) for part, mask in zip(maps, keep, strict=True)]
-        whole = maps[0]
+            class_maps = [part * keep for part in class_maps]
+            class_scores = [
+                confidence(np.stack([part[view][keep[view] > 0] for part in class_maps]))
+                for view in range(len(maps) if class_maps else 0)
+            ]
+        wholes = [self._whole(part, framed, image) for part in (maps, *class_maps)]
+        highest = np.max(class_scores, axis=0) if len(class_scores) else np.empty(0, np.float32)
+        return Scored(max(scores), wholes[0], roi, highest, tuple(wholes[1:]))
+
+    def _whole(self, maps: NDArray[np.float32], framed: Framed, image: Image) -> ScoreMap:
+        """One map of the image from those of its views."""
+        whole: ScoreMap = maps[0]
         if len(maps) > 1 or framed.size != (framed.views.shape[2], framed.views.shape[1]):
             whole = self.framing.stitch(framed, _divisible(maps, framed))
         if self._native and framed.size != (image.shape[1], image.shape[0]):
             whole = _cut_or_repeated(whole, image.shape[:2], framed.views.shape[1] / maps.shape[1])
-        return Scored(max(scores), whole, roi)
+        return whole
 
-    def _run(self, framed: Framed) -> tuple[NDArray[np.float32], list[float]]:
-        """A view or two at a time, so memory does not grow with the number of tiles."""
-        maps, scores = [], []
+    def _run(
+        self, framed: Framed
+    ) -> tuple[
+        NDArray[np.float32], list[float], list[NDArray[np.float32]], list[NDArray[np.float32]]
+    ]:
+        """Maps, scores, maps of each class and class scores of all views.
+
+        A view or two at a time, so memory does not grow with the number of tiles.
+        """
+        maps, scores, class_maps, class_scores = [], [], [], []
         for outputs in self.engine.run_each(view[None] for view in framed.views):
             maps.append(outputs["map"][0])
             scores.append(float(outputs["score"][0]))
-        return np.stack(maps), scores
+            if CLASS_SCORE in outputs:
+                class_maps.append(outputs[CLASS_MAP][0])
+                class_scores.append(outputs[CLASS_SCORE][0])
+        by_class = list(np.stack(class_maps, axis=1)) if class_maps else []
+        return np.stack(maps), scores, by_class, class_scores
 
 
 def _divisible(maps: NDArray[np.float32], framed: Framed) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ def full_graph(
         total = writer.op("Mul", total, writer.constant(mask[None, None]))
     scores = writer.op("Squeeze", total, writer.integers(1), name="map")
     cells = None if grid is None else grid[0] * grid[1] if mask is None else int(mask.sum())
-    writer.op("Squeeze", _top_mean(writer, scores, cells), writer.integers(1), name="score")
+    writer.op("Squeeze", mean_of_highest(writer, scores, cells), writer.integers(1), name="score")
     height, width = grid or ("map_height", "map_width")
     image = embeddings.graph.input[0].type.tensor_type.shape.dim
     shape = [d.dim_value or d.dim_param for d in image]
@@ -124,7 +124,7 @@ def _on_grid_of(writer: GraphWriter, data: str, first: str, grid: tuple[int, int
     )
 
 
-def _top_mean(writer: GraphWriter, scores: str, cells: int | None) -> str:
+def mean_of_highest(writer: GraphWriter, scores: str, cells: int | None) -> str:
     """Mean of the highest values, (batch, 1)."""
     flat = writer.op("Flatten", scores, axis=1)
     if cells is not None:

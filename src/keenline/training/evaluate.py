@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from keenline.data.class_masks import class_masks
 from keenline.data.dataset import Dataset
-from keenline.data.reading import read_mask
 from keenline.errors import Code, DatasetError, ImageError
 from keenline.evaluation.metrics import PixelMetrics
 from keenline.evaluation.summary import Evaluation, summarise
@@ -55,10 +55,9 @@ def _truth(sample: Sample, size: tuple[int, int]) -> Mask | None:
     """The defective pixels; None where they are not known."""
     if sample.is_good:
         return np.zeros((size[1], size[0]), bool)
-    if sample.mask is None:
-        return None
     try:
-        return read_mask(sample.mask, size)
+        masks = class_masks(sample, size)
     except ImageError:
         # The importer has read this mask; should it be gone since, its image counts as a whole.
         return None
+    return np.logical_or.reduce(list(masks.values())) if masks else None

@@ -66,7 +66,7 @@ def train(
     check_writable(output)
     chosen = choose_detector(recipe)
     good = training_samples(dataset)
-    usable, framing, unreadable = _framing(good, recipe, chosen)
+    usable, framing, unreadable = suitable_framing(good, recipe, chosen.multiple)
     read = read_samples(usable, framing, progress)
     hashes = dataset.hashes(read.samples)
     learn, held_out = _split(read.samples, recipe.gates, seed, hashes)
@@ -130,10 +130,13 @@ def part_numbers(samples: Sequence[Sample], hashes: Mapping[Path, str]) -> list[
     return [number[sample.image] for sample in samples]
 
 
-def _framing(
-    good: Sequence[Sample], recipe: Recipe, chosen: Chosen
+def suitable_framing(
+    good: Sequence[Sample], recipe: Recipe, multiple: int
 ) -> tuple[list[Sample], Framing, tuple[Skipped, ...]]:
-    """The samples whose header can be read, and the framing that suits them."""
+    """The samples whose header can be read, and the framing that suits them.
+
+    multiple: of what the network wants width and height. Raises DatasetError when none can be read.
+    """
     usable, facts, skipped = [], [], []
     for sample in good:
         try:
@@ -153,7 +156,7 @@ def _framing(
         [(fact.width, fact.height) for fact in facts],
         size=recipe.image.size,
         auto_side=AUTO_SIDE,
-        multiple=chosen.multiple,
+        multiple=multiple,
         tile=recipe.image.tile,
         overlap=recipe.image.tile_overlap,
         bit_depth=recipe.image.bit_depth or _measured_depth(deep),

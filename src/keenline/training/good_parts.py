@@ -77,7 +77,7 @@ def learning_set(
     rois: Sequence[NDArray[np.bool_]] = ()
     if facts.fixed_size and facts.tile is None:
         mask = roi_mask(inspect, facts.width, facts.height)
-        roi = None if mask is None else _framed_roi(mask, framing)[0]
+        roi = None if mask is None else framed_roi(mask, framing)[0]
     elif inspect.roi or inspect.ignore:
         rois = _Rois(read.samples, inspect, framing)
     names = [sample.image.name for sample in read.samples]
@@ -89,6 +89,13 @@ def learning_set(
         groups=groups,
         names=names,
     )
+
+
+def framed_roi(roi: Mask, framing: Framing) -> NDArray[np.bool_]:
+    """(views, height, width): a region framed as an image is: resized, padded and cut alike."""
+    picture: Image = np.repeat(roi.astype(np.uint8)[..., None] * 255, 3, axis=2)
+    inside: NDArray[np.bool_] = framing.frame(picture).views[..., 0] > 127
+    return inside
 
 
 class _Kept(Sequence[Views]):
@@ -166,12 +173,5 @@ class _Rois(Sequence[NDArray[np.bool_]]):
         if size not in self._known:
             mask = roi_mask(self._inspect, *size)
             assert mask is not None
-            self._known = {size: _framed_roi(mask, self._framing)}  # one size is kept
+            self._known = {size: framed_roi(mask, self._framing)}  # one size is kept
         return self._known[size]
-
-
-def _framed_roi(roi: Mask, framing: Framing) -> NDArray[np.bool_]:
-    """(views, height, width): framed as an image is, resized, padded and cut in the same way."""
-    picture: Image = np.repeat(roi.astype(np.uint8)[..., None] * 255, 3, axis=2)
-    inside: NDArray[np.bool_] = framing.frame(picture).views[..., 0] > 127
-    return inside

@@ -33,6 +33,7 @@ from keenline.inference.engines import open_engine
 from keenline.inference.framing import Framing
 from keenline.inference.patch_sheet import joined_sheets, patch_sheet
 from keenline.models.base import LearningSet, Progress, silent
+from keenline.models.class_head import HEAD, ClassHead, with_head
 from keenline.models.coreset import farthest_beyond, reach, spacing
 from keenline.models.patches import PatchSample, inspected, ways_to_look
 from keenline.models.search_graph import embeddings_inside, full_graph
@@ -198,6 +199,8 @@ def _new_members(
         mask = inspected(new.roi, 0, grid).astype(np.float32)
     embeddings = embeddings_inside(model, len(banks))
     graph = full_graph(embeddings, banks, memory.weights, mask, grid)
+    if HEAD in bundle.members:
+        graph = with_head(graph, ClassHead.from_bytes(bundle.members[HEAD]), mask)
     names = [*memory.names, *new.names]
     old_count = len(memory.banks[0].vectors)
     sheet = joined_sheets(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,21 @@ def mvtec(root: Path) -> None:
     for index in range(2):
         photo(root / f"test/scratch/{index:03}.png", 20 + index)
         spotted(root / f"ground_truth/scratch/{index:03}_mask.png")
+
+
+def label_files(root: Path) -> None:
+    for name in ("images/a.png", "images/b.png", "images/nobody-named-it.png", "good/c.png"):
+        photo(root / name, ord(name[-5]))
+    marked = {"id": 1, "image_id": 1, "category_id": 7, "bbox": [2, 3, 6, 4]}
+    coco = {
+        "images": [
+            {"id": number, "file_name": f"{name}.png", "width": 20, "height": 16}
+            for number, name in enumerate("ab", 1)
+        ],
+        "annotations": [marked],
+        "categories": [{"id": 7, "name": "scratch"}],
+    }
+    (root / "labels.json").write_text(json.dumps(coco), encoding="utf-8")
 
 
 def class_folders(root: Path) -> None:
@@ -79,6 +95,14 @@ CASES: dict[str, tuple[Callable[[Path], None], list[Row]]] = {
             ("train/good/000.png", "good", False, "train/good/000.png", "train"),
             ("train/good/001.png", "good", False, "train/good/001.png", "train"),
             ("train/good/002.png", "good", False, "train/good/002.png", "train"),
+        ],
+    ),
+    "label files": (
+        label_files,
+        [
+            ("good/c.png", "good", False, "good/c.png", ""),
+            ("images/a.png", "scratch", False, "images/a.png", ""),
+            ("images/b.png", "good", False, "images/b.png", ""),
         ],
     ),
     "class folders": (
@@ -210,9 +234,10 @@ def test_kolektorsdd(shared: Path) -> None:
 
 def test_cookie(shared: Path) -> None:
     data = open_dataset(shared / "data/cookie/dataset-files")
-    assert data.layout == "image folder and mask folder"
-    assert data.classes == {"defect": 32, "good": 31}
+    assert data.layout == "label files"
+    assert data.classes == {"cracked": 32, "good": 31}
     assert all(sample.image.stem.startswith("anomaly") for sample in data.defects)
+    assert all(sample.marks for sample in data.defects)
 
 
 def test_line_scan(shared: Path) -> None:
@@ -221,8 +246,16 @@ def test_line_scan(shared: Path) -> None:
     assert data.notes == ("defective samples without a mask: anomaly 3",)
 
 
-@pytest.mark.parametrize("name", ["neu-det-voc", "bsdata", "wood"])
+def test_an_image_with_an_empty_label_file_is_good_and_told(shared: Path) -> None:
+    data = open_dataset(shared / "data/wood")
+    assert data.layout == "label files"
+    assert len(data.good) == 1
+    assert "images without any mark in their label file, taken for good: 1" in data.notes
+    assert any("class 4 has no name" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("name", ["neu-det-voc", "bsdata"])
 def test_images_with_annotation_files_are_not_taken_for_good(shared: Path, name: str) -> None:
     with pytest.raises(DatasetError) as caught:
         open_dataset(shared / "data" / name)
-    assert caught.value.code is Code.DATASET_LAYOUT
+    assert caught.value.code is Code.DATASET_NO_GOOD

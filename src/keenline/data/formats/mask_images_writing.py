@@ -12,7 +12,7 @@ from keenline.annotation import Annotation, MaskShape
 from keenline.data.formats.mask_images import TRUTH, folders_of
 from keenline.data.formats.writing import Unsaid, write_file
 from keenline.data.labels import LabelledImage, LabelProblem, Labels
-from keenline.data.naming import means_good
+from keenline.data.naming import is_folder_name, means_good
 from keenline.data.rasterise import mask_of
 from keenline.types import Mask
 
@@ -70,7 +70,7 @@ def _is_sayable(image: LabelledImage, mark: Annotation, unsaid: Unsaid) -> bool:
     reason = ""
     if image.size is None:
         reason = "the size of the image is not known"
-    elif not _is_folder_name(name):
+    elif not is_folder_name(name):
         reason = "its class cannot be the name of a folder"
     elif not mask_of(mark.shape, image.size).any():
         reason = "it marks no pixel"
@@ -88,6 +88,3 @@ def _facts_of_image(image: LabelledImage, unsaid: Unsaid) -> None:
     if not image.annotations and not folder:
         unsaid.add(f"that {image.name} has no marks", is_dropped=True)
 
-
-def _is_folder_name(name: str) -> bool:
-    return not (means_good(name) or name.startswith(".") or {*name} & {*'/\\:*?"<>|\0'})

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from keenline.data.dataset import Dataset
-from keenline.data.importers import class_folders, label_pairs, mask_folder, mvtec_ad, one_folder
+from keenline.data.dataset_version import is_version
+from keenline.data.importers import (
+    class_folders,
+    label_files,
+    label_pairs,
+    mask_folder,
+    mvtec_ad,
+    one_folder,
+)
 from keenline.data.importers.draft import Draft, checked
 from keenline.data.importers.listing import Listing, listing
+from keenline.data.importers.version_file import open_version, refuse_sealed_folder
 from keenline.errors import Code, DatasetError
 
 
@@ -24,6 +34,7 @@ class Layout(NamedTuple):
 
 LAYOUTS = (
     Layout(mvtec_ad.NAME, mvtec_ad.EXAMPLE, mvtec_ad.read),
+    Layout(label_files.NAME, label_files.EXAMPLE, label_files.read),
     Layout(class_folders.NAME, class_folders.EXAMPLE, class_folders.read),
     Layout(label_pairs.NAME, label_pairs.EXAMPLE, label_pairs.read),
     Layout(mask_folder.NAME, mask_folder.EXAMPLE, mask_folder.read),
@@ -34,7 +45,10 @@ LAYOUTS = (
 
 
 def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Dataset:
-    """Read the folder `root` by the first of `LAYOUTS` that recognises it.
+    """Read the folder `root` by the first of `LAYOUTS` that recognises it, or a dataset version.
+
+    A version (`.keenset`) gives what it has to learn from as split `train` and its seeded samples
+    as `test`; never its acceptance set. A folder with a version that seals some of it is refused.
 
     `part_pattern` is a regular expression with a group named `part`, searched in each image's
     path relative to `root` with forward slashes; without it each layout says what a part is
@@ -42,15 +56,38 @@ def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Datase
     used is listed in `Dataset.skipped`.
 
     Raises DatasetError: DATASET_MISSING, DATASET_EMPTY, DATASET_LAYOUT when no layout fits,
-    DATASET_NO_GOOD when none of the images is good, DATASET_PART_PATTERN.
+    DATASET_NO_GOOD when none of the images is good, DATASET_PART_PATTERN, DATASET_SEALED, and of a
+    version what `open_version` raises; LabelError when a label file is broken.
     """
-    files = listing(Path(root))
+    place = Path(root)
+    if is_version(place):
+        if part_pattern is not None:
+            raise DatasetError(
+                Code.DATASET_PART_PATTERN,
+                "A dataset version says itself which images belong together",
+                where=place,
+                got=part_pattern,
+                next="leave --part-pattern out",
+            )
+        dataset = open_version(place)
+        _require_good(dataset)
+        return dataset
+    notes = refuse_sealed_folder(place)
+    dataset = read_folder(place, part_pattern)
+    _require_good(dataset)
+    return replace(dataset, notes=dataset.notes + notes)
+
+
+def read_folder(root: Path, part_pattern: str | None = None) -> Dataset:
+    """The same for a folder, whether or not an image in it is good or sealed: for making versions.
+
+    Raises as `open_dataset`, but for DATASET_NO_GOOD and DATASET_SEALED.
+    """
+    files = listing(root)
     for layout in LAYOUTS:
         draft = layout.read(files)
         if draft is not None:
-            dataset = checked(draft, files, layout.name, part_pattern)
-            _require_good(dataset)
-            return dataset
+            return checked(draft, files, layout.name, part_pattern)
     raise _unknown(files)
 
 

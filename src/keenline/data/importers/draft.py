@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from keenline.annotation import Annotation
 from keenline.data.dataset import Dataset, Skipped
 from keenline.data.importers.listing import Listing
 from keenline.data.reading import probe, read_mask
+from keenline.data.synthetic_index import is_synthetic
 from keenline.errors import Code, DatasetError, ImageError
 from keenline.types import GOOD, Sample
 
@@ -31,6 +33,7 @@ class Entry:
     part: str = ""
     """Empty when the file stands for a part of its own."""
     split: str = ""
+    marks: tuple[Annotation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,17 @@ def checked(draft: Draft, files: Listing, layout: str, part_pattern: str | None)
 
     An image whose header is bad is skipped. A mask that is bad is skipped and its sample kept
     without it, unless the mask was what told good from defective: then the image is skipped too,
-    for it must not be learnt as good. Raises DatasetError (DATASET_PART_PATTERN).
+    for it must not be learnt as good. A synthetic image is skipped: a dataset is what is learnt
+    from and measured on alike. Raises DatasetError (DATASET_PART_PATTERN).
     """
     pattern = _compiled(part_pattern)
     found = _Findings()
     found.skipped += [Skipped(files.root / path, error) for path, error in draft.skipped]
     for entry in draft.entries:
-        _check(entry, files, pattern, found)
+        if is_synthetic(entry.image):
+            found.skipped.append(Skipped(files.root / entry.image, _synthetic(entry)))
+        else:
+            _check(entry, files, pattern, found)
     return Dataset(
         root=files.root,
         samples=tuple(found.samples),
@@ -95,7 +102,7 @@ def _check(entry: Entry, files: Listing, pattern: re.Pattern[str] | None, found:
     label = entry.label or (DEFECT if marks else GOOD)
     if label == GOOD and marks:
         found.marked_good.append(entry.image)
-    elif label != GOOD and entry.mask is None:
+    elif label != GOOD and entry.mask is None and not entry.marks:
         found.without_mask[label] += 1
     elif label != GOOD and mask is not None and not marks:
         found.empty.append(entry.mask or entry.image)
@@ -107,7 +114,16 @@ def _check(entry: Entry, files: Listing, pattern: re.Pattern[str] | None, found:
         else:
             part = match["part"]
     kept = mask if marks and label != GOOD else None
-    found.samples.append(Sample(path, label, kept, part, entry.split))
+    found.samples.append(Sample(path, label, kept, part, entry.split, entry.marks))
+
+
+def _synthetic(entry: Entry) -> DatasetError:
+    return DatasetError(
+        Code.DATASET_SYNTHETIC,
+        "This image is synthetic, and a dataset holds real ones only",
+        where=entry.image,
+        next="keep it in the folder that keenline synthesise wrote",
+    )
 
 
 def _undecided(entry: Entry, error: ImageError) -> ImageError:

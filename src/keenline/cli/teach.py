@@ -1,0 +1,106 @@
+"""`keenline teach`: labelled defects turned into classes that a bundle tells apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from keenline.cli.failures import failing_calmly
+from keenline.cli.options import BundlePath, Json, PartPattern, require_writable
+from keenline.cli.terminal import Terminal
+from keenline.cli.train import describe, show_news
+
+if TYPE_CHECKING:
+    from keenline.bundle import ClassFacts
+    from keenline.data.dataset import Dataset
+    from keenline.training.teach import Taught
+
+
+def teach(
+    bundle: BundlePath,
+    labelled: Annotated[
+        Path,
+        typer.Option(
+            "--labelled", help="A folder of good images and labelled defects.", metavar="DIR"
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write another bundle instead of replacing this one.",
+            metavar="FILE.keen",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="The same seed and images teach the same.")
+    ] = 0,
+    part_pattern: PartPattern = None,
+    as_json: Json = False,
+) -> None:
+    """Teach a bundle to tell classes of defects apart.
+
+    What it learnt from good parts stays, and goes on asking for a review of anything strange. The
+    classes of an earlier lesson are replaced. Of a layout with a training split only that is read.
+    """
+    terminal = Terminal(as_json=as_json)
+    with failing_calmly(terminal):
+        from keenline.bundle import read_bundle
+
+        read_bundle(bundle)  # a broken bundle is said before the images are read
+        require_writable(output or bundle)
+        with terminal.waiting(f"reading {labelled}"):
+            from keenline.data.importers import open_dataset
+            from keenline.training import teach as teaching
+
+            dataset = open_dataset(labelled, part_pattern=part_pattern)
+        describe(dataset, terminal)
+        with terminal.steps() as progress:
+            taught = teaching.teach(bundle, dataset, output=output, seed=seed, progress=progress)
+        if as_json:
+            terminal.emit(_record(taught))
+        else:
+            _conclude(taught, dataset, terminal)
+            terminal.next_step("keenline", "inspect", str(taught.path), "IMAGES")
+
+
+def _conclude(taught: Taught, dataset: Dataset, terminal: Terminal) -> None:
+    classes = taught.bundle.manifest.classes
+    terminal.fact("taught", f"{len(classes)} classes, in {taught.seconds:.1f} s")
+    for known in classes:
+        terminal.fact("", words_of(known))
+    show_news(dataset, taught.notes, taught.skipped, terminal)
+    terminal.fact("bundle", str(taught.path), "bold")
+    terminal.fact("", f"sha256 {taught.bundle.sha256[:12]}")
+
+
+def words_of(known: ClassFacts) -> str:
+    from keenline.evaluation.intervals import Proportion
+
+    if not known.tried:
+        return f"{known.name}: {known.parts} part, too few to be measured"
+    found = Proportion.of(known.found, known.tried)
+    alarms = Proportion.of(known.false_alarms, known.good)
+    return (
+        f"{known.name}: {known.found} of {known.tried} left-out parts found "
+        f"(recall at least {found.lower95:.0%}), {known.false_alarms} false alarms in "
+        f"{known.good} good parts (at most {alarms.upper95:.1%})"
+    )
+
+
+def _record(taught: Taught) -> dict[str, object]:
+    return {
+        "bundle": str(taught.path),
+        "sha256": taught.bundle.sha256,
+        "classes": [known.model_dump(mode="json") for known in taught.bundle.manifest.classes],
+        "updates": list(taught.bundle.manifest.updates),
+        "seconds": round(taught.seconds, 3),
+        "notes": list(taught.notes),
+        "skipped": [
+            {"path": str(file.path), "problem": file.error.what, "code": int(file.error.code)}
+            for file in taught.skipped
+        ],
+    }

@@ -1,0 +1,202 @@
+"""A taught network turned into a graph with thresholds on which torch and both engines agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from keenline.bundle import Precision, ThresholdFacts
+from keenline.errors import Code, TrainingError
+from keenline.inference.engine import Engine
+from keenline.inference.engines import ENGINES, open_engine
+from keenline.inference.framing import Framing
+from keenline.inference.region_of_interest import roi_mask
+from keenline.models.backbones import Description
+from keenline.models.base import Progress
+from keenline.models.class_head import ClassHead
+from keenline.models.patches import inspected
+from keenline.recipe import Recipe
+from keenline.training.class_thresholds import logit
+from keenline.training.good_parts import framed_roi
+from keenline.training.quantize import quantise
+from keenline.training.supervised.graphs import Size, deployed_graph, feature_graph
+from keenline.training.supervised.judging import (
+    Evidence,
+    Judged,
+    TorchEngine,
+    judge,
+    same_verdicts,
+)
+from keenline.training.supervised.labelled_views import LabelledViews
+from keenline.training.supervised.network import UNet, head_of
+from keenline.types import Sample
+
+LARGEST_LOSS = 0.01
+"""Of recall, false alarms or pixel F1, by which int8 may be worse than float32."""
+
+CALIBRATED = 100
+"""Views at most from which int8 takes its ranges."""
+
+_APART = 1e-3
+"""Logits by which a limit is moved up: a score that equals it must pass in every engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A graph with its thresholds, and what was found out about both."""
+
+    graph: bytes
+    head: ClassHead
+    precision: Precision
+    threshold: ThresholdFacts
+    limits: NDArray[np.float64]
+    """Confidence of each class, before the shift, from which it counts, (classes,)."""
+    judged: Judged
+    """What the bundle's own engine says of the parts left out."""
+    spread: float
+    """Largest difference between two scores of one image, relative to the threshold."""
+    compared_with: str
+
+
+class Finisher:
+    """What one network is finished with."""
+
+    def __init__(
+        self,
+        network: UNet,
+        about: Description,
+        recipe: Recipe,
+        framing: Framing,
+        size: Size | None,
+        evidence: Evidence,
+        progress: Progress,
+    ) -> None:
+        """size: of the views, None when they differ."""
+        self._recipe, self._framing, self._evidence = recipe, framing, evidence
+        self._progress = progress
+        self._mask = _mask(recipe, framing, size, network.stride)
+        self._head = head_of(network, evidence.classes)
+        self._features = feature_graph(network, about, size)
+        self._torch = TorchEngine(network, about, self._mask)
+        self._by_torch = self._judge(self._torch)
+
+    def settled(self, views: LabelledViews) -> tuple[Settled, tuple[str, ...]]:
+        """The graph in int8 where that is as good, else in float32, and notes; all agree on it.
+
+        views: what int8 takes its ranges from. Raises TrainingError (VERDICT_PARITY).
+        """
+        wanted = self._recipe.detector.precision
+        plain = self._settled(self._features, "f32")
+        if wanted == "f32":
+            return plain, ()
+        rounded = self._settled(quantise(self._features, _spread_out(views)), "int8")
+        worse = self._worse(plain, rounded)
+        share = len(rounded.graph) / len(plain.graph)
+        if wanted == "int8" or not worse:
+            notes = (f"in int8 {worse} than in float32",) if worse else ()
+            return rounded, (*notes, f"int8 takes {share:.0%} of the bytes of float32")
+        return plain, (f"float32, because in int8 {worse}",)
+
+    def judge_all(self, settled: Settled, samples: Sequence[Sample]) -> Judged:
+        """What the finished graph says of any samples."""
+        return self._judge(
+            self._engine(settled.graph, self._recipe.detector.engine, settled.precision), samples
+        )
+
+    def _settled(self, features: onnx.ModelProto, precision: Precision) -> Settled:
+        evidence = self._evidence
+        raw = deployed_graph(features, self._head, self._mask).SerializeToString()
+        own = self._recipe.detector.engine
+        names = [own, *(name for name in ENGINES if name != own)]
+        engines = [self._engine(raw, name, precision) for name in names]
+        everyone = [*(self._judge(engine) for engine in engines), self._by_torch]
+        threshold = evidence.anomaly_limit(everyone)
+        limits = evidence.class_limits(everyone)
+        moved = np.array([logit(limit) + _APART for limit in limits])
+        limits = 1 / (1 + np.exp(-moved))
+        head = replace(self._head, shift=moved.astype(np.float32))
+        graph = deployed_graph(features, head, self._mask).SerializeToString()
+        self._check(everyone, graph, precision, threshold.value, limits)
+        scores = np.stack([each.scores for each in everyone])
+        spread = float((scores.max(axis=0) - scores.min(axis=0)).max(initial=0.0))
+        return Settled(
+            graph,
+            head,
+            precision,
+            threshold,
+            limits,
+            everyone[0],
+            spread / max(threshold.value, 1e-9),
+            f"{engines[1].version}, {self._torch.version}",
+        )
+
+    def _check(
+        self,
+        everyone: Sequence[Judged],
+        graph: bytes,
+        precision: Precision,
+        threshold: float,
+        limits: NDArray[np.float64],
+    ) -> None:
+        """Raise TrainingError unless torch and both engines give every image the same verdicts."""
+        # The finished graph has its limits inside: each class counts from one half.
+        finished = [self._judge(self._engine(graph, name, precision)) for name in ENGINES]
+        asked = [
+            *everyone,
+            *(replace(each, classes=np.where(each.classes > 0.5, 1.0, 0.0)) for each in finished),
+        ]
+        same = same_verdicts(asked, threshold, limits)
+        if not same.all():
+            raise TrainingError(
+                Code.VERDICT_PARITY,
+                "torch and the engines do not agree on what the network says",
+                expected=f"one verdict for each of {len(same)} images",
+                got=f"more than one for {int((~same).sum())}",
+                next="train with --precision f32, and report the processor this happened on",
+            )
+
+    def _worse(self, plain: Settled, rounded: Settled) -> str:
+        """In which way int8 is worse than allowed; empty when in none."""
+        evidence = self._evidence
+        before = evidence.found(plain.judged, plain.limits)
+        after = evidence.found(rounded.judged, rounded.limits)
+        good = max(1, len(np.unique(evidence.parts[evidence.good()])))
+        for name in evidence.classes:
+            found, tried, alarms = before[name]
+            if (found - after[name][0]) / max(1, tried) > LARGEST_LOSS:
+                return f"{name} is found less often"
+            if (after[name][2] - alarms) / good > LARGEST_LOSS:
+                return f"good parts are taken for {name} more often"
+        lost = plain.judged.pixel_f1 - rounded.judged.pixel_f1
+        return f"pixel F1 is lower by {lost:.3f}" if lost > LARGEST_LOSS else ""
+
+    def _engine(self, graph: bytes, name: str, precision: Precision) -> Engine:
+        tiled = self._framing.facts.tile is not None
+        return open_engine(graph, name=name, precision=precision, side_by_side=tiled)
+
+    def _judge(self, engine: Engine, samples: Sequence[Sample] | None = None) -> Judged:
+        wanted = self._evidence.samples if samples is None else samples
+        return judge(engine, wanted, self._framing, self._recipe.inspect, self._progress)
+
+
+def _mask(
+    recipe: Recipe, framing: Framing, size: Size | None, stride: int
+) -> NDArray[np.float32] | None:
+    """Which cells are inspected, 1 or 0; None when all are, or when the scorer sees to it."""
+    facts = framing.facts
+    roi = roi_mask(recipe.inspect, facts.width, facts.height)
+    if roi is None or size is None or not facts.fixed_size or facts.tile is not None:
+        return None
+    grid = (size[0] // stride, size[1] // stride)
+    return inspected(framed_roi(roi, framing)[0], 0, grid).astype(np.float32)
+
+
+def _spread_out(views: LabelledViews) -> list[NDArray[np.uint8]]:
+    """Views for int8's ranges, evenly of those with a defect and those without."""
+    ordered = sorted(views.known, key=lambda known: not known.shown)
+    step = max(1, len(ordered) // CALIBRATED)
+    return [views.view(known).pixels[None] for known in ordered[::step][:CALIBRATED]]

@@ -1,0 +1,172 @@
+"""A network and labelled views turned into the weights that did best on the parts left out."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch.utils.data import DataLoader
+
+from keenline.errors import Code, TrainingError
+from keenline.models.base import Progress
+from keenline.training.supervised.labelled_views import LabelledViews
+from keenline.training.supervised.lesson import (
+    STAMP,
+    VALIDATION,
+    Clock,
+    Keeper,
+    Lesson,
+    Line,
+)
+from keenline.training.supervised.memory_short import with_smaller_batches
+from keenline.training.supervised.settings import Settings
+
+_LARGEST_GRADIENT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How a run ended; the network holds its best weights."""
+
+    epochs: int
+    best_epoch: int
+    validation_loss: float
+    seconds: float
+
+
+def fit(
+    lesson: Lesson,
+    validation: LabelledViews,
+    checkpoint: Path,
+    stamp: Mapping[str, object],
+    *,
+    resume: bool,
+    progress: Progress,
+    told: Callable[[Line], None],
+    said: Callable[[str], None],
+) -> Fitted:
+    """Teach the network of `lesson` until its time, its epochs or its patience is over.
+
+    After each epoch `checkpoint` holds all that is needed to go on, written in one step. stamp:
+    what must be equal in a run that is taken up again. told: each epoch; said: what the user
+    should know, one sentence each. Raises TrainingError: LOSS_NOT_FINITE, MEMORY_SHORT, or
+    OPTION_CONFLICT for the checkpoint of another run.
+    """
+    if resume:
+        _check(checkpoint, stamp)
+    else:
+        checkpoint.unlink(missing_ok=True)
+    clock = Clock(lesson.settings, progress, told)
+    keeper = Keeper(checkpoint, stamp)
+
+    def attempt(batch: int) -> Any:
+        patience = EarlyStopping(VALIDATION, patience=lesson.settings.patience, mode="min")
+        trainer = _trainer(lesson.settings, [clock, patience, keeper])
+        trainer.fit(
+            lesson,
+            DataLoader(lesson.lots, batch_size=batch, drop_last=False),
+            DataLoader(_Whole(validation), batch_size=1),
+            ckpt_path=str(checkpoint) if checkpoint.is_file() else None,
+        )
+        return trainer
+
+    with _quiet():
+        trainer = with_smaller_batches(attempt, lesson.settings.batch, said)
+    progress("learning", 1000, 1000)
+    if keeper.weights:
+        lesson.network.load_state_dict(keeper.weights)
+    lesson.network.float().cpu().eval()
+    return Fitted(trainer.current_epoch, keeper.epoch, keeper.lowest, clock.seconds)
+
+
+class _Whole:
+    """Views as they are, for validation."""
+
+    def __init__(self, views: LabelledViews) -> None:
+        self._views = views
+
+    def __len__(self) -> int:
+        return len(self._views.known)
+
+    def __getitem__(self, number: int) -> tuple[Any, Any]:
+        view = self._views.view(self._views.known[number])
+        return view.pixels.copy(), view.numbers
+
+
+def _trainer(settings: Settings, callbacks: list[Any]) -> Any:
+    wanted = _fast_bf16() if settings.bf16 is None else settings.bf16
+    return pl.Trainer(
+        accelerator="auto",
+        devices=1,
+        precision="bf16-mixed" if wanted else "32-true",
+        max_epochs=settings.epochs,
+        callbacks=callbacks,
+        gradient_clip_val=_LARGEST_GRADIENT,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _fast_bf16() -> bool:
+    """Where there are no such instructions bf16 is emulated, several times slower than float32."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def _check(checkpoint: Path, stamp: Mapping[str, object]) -> None:
+    """Raise TrainingError unless a checkpoint that is there belongs to this run."""
+    if not checkpoint.is_file():
+        return
+    try:
+        found = torch.load(checkpoint, map_location="cpu", weights_only=True)[STAMP]
+    except (
+        RuntimeError,
+        KeyError,
+        TypeError,
+        EOFError,
+        torch.serialization.pickle.PickleError,
+    ) as error:
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "The checkpoint cannot be read",
+            where=checkpoint,
+            got=f"{type(error).__name__}: {error}".splitlines()[0],
+            next="begin anew, without --resume",
+        ) from error
+    other = [key for key, value in stamp.items() if found.get(key) != value]
+    if other:
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "The checkpoint belongs to a run with other settings or images",
+            where=checkpoint,
+            expected="; ".join(f"{key} {found.get(key)}" for key in other),
+            got="; ".join(f"{key} {stamp[key]}" for key in other),
+            next="give the same options and images as before, or begin anew, without --resume",
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without lightning's advice, which is meant for who writes programs with it."""
+    logger = logging.getLogger("lightning.pytorch")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.")
+            yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,279 @@
+"""A labelled dataset turned into a bundle whose network learnt where defects are and what they are.
+
+Unlike `keenline train` and `keenline teach` it teaches every weight, so it needs the extra `train`
+and minutes; torch is imported inside functions: whoever imports this need not have it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keenline.bundle import (
+    GRAPH,
+    Bundle,
+    check_writable,
+    write_bundle,
+)
+from keenline.data.dataset import Dataset, Skipped
+from keenline.errors import Code, DatasetError, TrainingError
+from keenline.models.base import Progress, silent
+from keenline.models.class_head import HEAD
+from keenline.recipe import Recipe
+from keenline.training.fit import part_numbers, suitable_framing, training_samples
+from keenline.training.lesson_samples import classes_of, usable_samples
+from keenline.training.supervised.labelled_views import LabelledViews
+from keenline.training.supervised.left_out import left_out
+from keenline.training.supervised.lots import Lots
+from keenline.training.supervised.recording import Subject, manifest_of, notes_on
+from keenline.training.supervised.settings import Settings, check_extra
+
+if TYPE_CHECKING:
+    from keenline.training.supervised.fitting import Fitted
+    from keenline.training.supervised.lesson import Line
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """The new bundle and how it came about."""
+
+    bundle: Bundle
+    path: Path
+    notes: tuple[str, ...]
+    """What the user should know, one sentence each."""
+    skipped: tuple[Skipped, ...]
+    seconds: float
+    epochs: int
+    pixel_f1: float
+    """Of defective pixels of the parts left out; NaN when none of them shows a defect."""
+    pixel_f1_learnt: float
+    """The same of what was learnt."""
+
+
+def learn(
+    dataset: Dataset,
+    output: Path | str,
+    *,
+    recipe: Recipe | None = None,
+    settings: Settings | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    told: Callable[[Line], None] = lambda _: None,
+) -> Learnt:
+    """Teach a U-Net with a dataset's good images and marked defects, and write its bundle.
+
+    Of a layout with a training split only that is read. About a fifth of the parts is left out of
+    learning: they decide when it ends, and every number is measured on them. The encoder is the
+    recipe's backbone. resume: go on from `OUTPUT.checkpoint`, which is there from the first epoch
+    until the bundle is written. told: each epoch.
+
+    Raises EnvironmentMissing, DatasetError, BackboneError, TrainingError, EngineError or
+    OutputError; no bundle is written then.
+    """
+    start = time.perf_counter()
+    check_extra()
+    output, recipe = Path(output), recipe or Recipe()
+    settings = settings or Settings()
+    check_writable(output)
+    run = _Run(dataset, output, recipe, settings, progress)
+    fitted = run.teach(resume=resume, told=told)
+    return run.finish(fitted, start)
+
+
+class _Run:
+    """What one run works on."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        output: Path,
+        recipe: Recipe,
+        settings: Settings,
+        progress: Progress,
+    ) -> None:
+        from keenline.training.supervised.encoder import open_encoder
+
+        _check_precision(recipe)
+        self._dataset, self._output = dataset, output
+        self._recipe, self._settings, self._progress = recipe, settings, progress
+        self._said: list[str] = []
+        good = training_samples(dataset)
+        self._encoder = open_encoder(
+            recipe.detector.backbone,
+            weights=settings.weights,
+            from_scratch=settings.from_scratch,
+            seed=settings.seed,
+        )
+        multiple = self._encoder.about.multiple_of
+        _check_crop(settings.crop, multiple)
+        _, self._framing, unreadable = suitable_framing(good, recipe, multiple)
+        samples, misfits = usable_samples(dataset, self._framing)
+        named = sorted(set().union(*map(classes_of, samples)))
+        self._views = LabelledViews(samples, named, self._framing, progress)
+        gone = {skipped.path: skipped for skipped in (*misfits, *self._views.skipped)}
+        gone |= {skipped.path: skipped for skipped in unreadable}
+        self._skipped = tuple(gone.values())
+        self._classes = _classes_left(self._views, named, dataset)
+        if self._classes != named:  # the numbers of the classes are others then
+            self._views = LabelledViews(self._views.samples, self._classes, self._framing, progress)
+        self._hashes = dataset.hashes(self._views.samples)
+        self._parts = np.array(part_numbers(self._views.samples, self._hashes))
+        self._out = left_out(self._views.samples, self._parts, self._classes, settings.seed)
+
+    def teach(self, *, resume: bool, told: Callable[[Line], None]) -> Fitted:
+        from keenline.training.supervised.fitting import fit
+        from keenline.training.supervised.lesson import Lesson
+        from keenline.training.supervised.network import UNet
+
+        settings, about = self._settings, self._encoder.about
+        learning = self._views.only(~self._out)
+        sides = [max(learning.view(known).numbers.shape) for known in learning.known]
+        lots = Lots(
+            learning,
+            seed=settings.seed,
+            crop=min(settings.crop, -(-max(sides) // about.multiple_of) * about.multiple_of),
+            crops=settings.crops,
+            brightness=self._recipe.augment.brightness,
+            rotations=self._recipe.augment.rotations,
+        )
+        self._network = UNet(self._encoder, len(self._classes), attention=settings.attention)
+        lesson = Lesson(
+            self._network,
+            settings,
+            lots,
+            learning.share_of_defects(),
+            (about.scale, about.offset),
+        )
+        stamp = settings.lasting() | {
+            "recipe": self._recipe.sha256,
+            "images": self._data_sha256(),
+        }
+        fitted = fit(
+            lesson,
+            self._views.only(self._out),
+            self._checkpoint,
+            stamp,
+            resume=resume,
+            progress=self._progress,
+            told=told,
+            said=self._said.append,
+        )
+        self._said += [f"{len(lots.gone)} images could not be read again"] if lots.gone else []
+        return fitted
+
+    def finish(self, fitted: Fitted, start: float) -> Learnt:
+        from keenline.training.supervised.finishing import Finisher
+        from keenline.training.supervised.judging import Evidence
+
+        out, learning = self._views.only(self._out), self._views.only(~self._out)
+        parts = self._parts[self._out]
+        evidence = Evidence(out.samples, parts, self._classes, self._recipe.gates)
+        finisher = Finisher(
+            self._network,
+            self._encoder.about,
+            self._recipe,
+            self._framing,
+            self._size(),
+            evidence,
+            self._progress,
+        )
+        settled, notes = finisher.settled(learning)
+        # About as many as were left out. Good and defective ones stand in blocks: every n-th keeps
+        # their shares.
+        step = max(1, len(learning.samples) // len(out.samples))
+        learnt_f1 = finisher.judge_all(settled, learning.samples[::step]).pixel_f1
+        subject = self._subject()
+        manifest = manifest_of(
+            subject,
+            fitted,
+            settled,
+            evidence,
+            pixel_f1_learnt=learnt_f1,
+            seconds=time.perf_counter() - start,
+        )
+        members = {GRAPH: settled.graph, HEAD: settled.head.to_bytes()}
+        bundle = write_bundle(self._output, manifest, members)
+        self._checkpoint.unlink(missing_ok=True)
+        return Learnt(
+            bundle,
+            self._output,
+            (*self._dataset.notes, *self._said, *notes_on(manifest, subject), *notes),
+            (*self._dataset.skipped, *self._skipped),
+            time.perf_counter() - start,
+            fitted.epochs,
+            settled.judged.pixel_f1,
+            learnt_f1,
+        )
+
+    def _subject(self) -> Subject:
+        return Subject(
+            recipe=self._recipe,
+            settings=self._settings,
+            framing=self._framing.facts,
+            backbone=self._encoder.facts,
+            samples=self._views.samples,
+            parts=self._parts,
+            out=self._out,
+            data_sha256=self._data_sha256(),
+            skipped=len(self._skipped) + len(self._dataset.skipped),
+            weights=sum(p.numel() for p in self._network.parameters()),
+        )
+
+    def _data_sha256(self) -> str:
+        return replace(self._dataset, samples=tuple(self._views.samples)).sha256
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self._output.with_name(f"{self._output.name}.checkpoint")
+
+    def _size(self) -> tuple[int, int] | None:
+        """Height and width of every view; None when they differ."""
+        facts = self._framing.facts
+        if not facts.fixed_size and facts.tile is None:
+            return None
+        height, width = self._views.view(self._views.known[0]).numbers.shape
+        return height, width
+
+
+def _classes_left(views: LabelledViews, named: list[str], dataset: Dataset) -> list[str]:
+    """The classes of which a mark is left; raises DatasetError when there is none."""
+    shown = set().union(*(known.shown for known in views.known)) if views.known else set()
+    if not shown:
+        first = [f"{s.path.name}: {s.error.what}" for s in views.skipped[:3]]
+        raise DatasetError(
+            Code.DATASET_NO_DEFECT,
+            "No defect is marked",
+            where=dataset.root,
+            expected="masks, boxes or outlines that say where defects are",
+            got="; ".join(first) or "marks that cover no pixel",
+            next="mark them, or use `keenline teach`, which needs no places",
+        )
+    return [name for number, name in enumerate(named, start=1) if number in shown]
+
+
+def _check_precision(recipe: Recipe) -> None:
+    if recipe.detector.precision == "bf16":
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "A taught network is not computed in bf16",
+            where="precision",
+            expected="auto, f32 or int8",
+            got="bf16",
+            next="bf16 in one engine alone would not give the verdicts that torch gave",
+        )
+
+
+def _check_crop(crop: int, multiple: int) -> None:
+    if crop % multiple or crop < multiple:
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "A crop of this side does not fit the network",
+            where="crop",
+            expected=f"a multiple of {multiple} px",
+            got=f"{crop} px",
+        )

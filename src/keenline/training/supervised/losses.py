@@ -1,0 +1,74 @@
+"""What the network says and what is there turned into the number that learning makes small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from segmentation_models_pytorch import losses as smp
+from torch.nn import functional
+
+from keenline.training.supervised.settings import Loss
+
+_RAREST = 30.0
+"""At most so much more than a good pixel counts a defective one."""
+
+
+def loss_of(kind: Loss, share_of_defects: float) -> Callable[[Any, Any], Any]:
+    """A function of raw outputs (batch, 1 + classes, h, w) and numbers (batch, h, w).
+
+    Whether there is a defect is one question, asked of every place; which class it is another,
+    asked only where there is one, every class counting the same. share_of_defects: of the pixels
+    that are learnt from, 0..1, for `weighted`.
+    """
+    is_defect = _IS_DEFECT[kind](share_of_defects)
+
+    def loss(raw: Any, numbers: Any) -> Any:
+        raw = raw.float()
+        there = (numbers > 0).float().unsqueeze(1)
+        return is_defect(defect_logit(raw).unsqueeze(1), there) + _which_class(raw, numbers)
+
+    return loss
+
+
+def defect_logit(raw: Any) -> Any:
+    """Logit of the share of all classes together, (batch, h, w)."""
+    return torch.logsumexp(raw[:, 1:], dim=1) - raw[:, 0]
+
+
+def _dice_bce(_: float) -> Callable[[Any, Any], Any]:
+    dice, bce = smp.DiceLoss("binary", from_logits=True), smp.SoftBCEWithLogitsLoss()
+    return lambda logit, there: dice(logit, there) + bce(logit, there)
+
+
+def _focal(_: float) -> Callable[[Any, Any], Any]:
+    focal: Callable[[Any, Any], Any] = smp.FocalLoss("binary")
+    return focal
+
+
+def _weighted(share: float) -> Callable[[Any, Any], Any]:
+    ratio = min(_RAREST, (1 - share) / share) if share else 1.0
+    bce: Callable[[Any, Any], Any] = smp.SoftBCEWithLogitsLoss(pos_weight=torch.tensor(ratio))
+    return bce
+
+
+_IS_DEFECT: dict[Loss, Callable[[float], Callable[[Any, Any], Any]]] = {
+    "dice+bce": _dice_bce,
+    "focal": _focal,
+    "weighted": _weighted,
+}
+
+
+def _which_class(raw: Any, numbers: Any) -> Any:
+    """Cross-entropy among the classes where there is a defect, the mean of the classes' means."""
+    classes = raw.shape[1] - 1
+    places = numbers > 0
+    if classes == 1 or not bool(places.any()):
+        return raw.sum() * 0.0
+    found = raw[:, 1:].permute(0, 2, 3, 1)[places]
+    wanted = numbers[places] - 1
+    counts = torch.bincount(wanted, minlength=classes).float()
+    each = functional.cross_entropy(found, wanted, reduction="none")
+    weights = (1.0 / counts.clamp(min=1.0))[wanted]
+    return (each * weights).sum() / (counts > 0).sum()

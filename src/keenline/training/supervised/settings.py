@@ -1,0 +1,82 @@
+"""What was asked for turned into everything that decides how a network is taught."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from keenline.errors import Code, EnvironmentMissing
+
+Loss = Literal["dice+bce", "focal", "weighted"]
+LOSSES: tuple[Loss, ...] = ("dice+bce", "focal", "weighted")
+
+PATIENCE = 10
+"""Epochs without a lower validation loss after which learning ends."""
+
+_NEEDED = ("torch", "timm", "lightning", "segmentation_models_pytorch")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one run."""
+
+    weights: Path | None = None
+    """A file with the encoder's weights; None for those that belong to its name."""
+    from_scratch: bool = False
+    """Begin with random weights, which needs many more labelled parts."""
+    loss: Loss = "dice+bce"
+    attention: bool = False
+    """Let the decoder weigh channels and places (scSE, Roy et al., 2018)."""
+    epochs: int = 30
+    """At most; learning ends earlier when `patience` or the time runs out."""
+    patience: int = PATIENCE
+    seconds: float | None = None
+    """Time budget of the learning itself."""
+    batch: int = 8
+    crop: int = 256
+    """Side of a crop in pixels; a view that is smaller is repeated at its edge."""
+    crops: int | None = None
+    """In an epoch; None: four for each view of a defect, 64 to 512."""
+    rate: float = 1e-3
+    """Of the decoder."""
+    encoder_rate: float = 0.2
+    """Of the encoder, as a share of `rate`: it has learnt already."""
+    weight_decay: float = 0.01
+    seed: int = 0
+    bf16: bool | None = None
+    """Compute in bf16 while learning; None: where the processor is fast at it."""
+
+    def lasting(self) -> dict[str, object]:
+        """What must not change when a run is taken up again, as JSON values."""
+        values: dict[str, object] = asdict(self)
+        # How long to go on may change; a batch shrinks by itself when memory is short.
+        for key in ("epochs", "patience", "seconds", "batch", "bf16"):
+            del values[key]
+        values["weights"] = None if self.weights is None else self.weights.name
+        return values
+
+
+def check_extra() -> None:
+    """Raise EnvironmentMissing where something of the extra `train` is not installed."""
+    missing = [package for package in _NEEDED if find_spec(package) is None]
+    if missing:
+        raise EnvironmentMissing(
+            Code.EXTRA_MISSING,
+            "Teaching a network needs the extra `train`",
+            expected=", ".join(_NEEDED),
+            got=f"no {' and no '.join(missing)}",
+            next="pip install 'keenline[train]'",
+        )
+
+
+def seconds_of(text: str) -> float:
+    """`90s`, `10m` or `1.5h` in seconds; raises ValueError for anything else or for nothing."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not seconds:
+        raise ValueError(f"{text!r} is no time such as 90s, 10m or 1.5h")
+    return seconds

@@ -1,0 +1,61 @@
+"""`keenline teach`: classes with their bounds for people, and a record for scripts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Keenline
+
+from keenline.errors import Code
+
+
+@pytest.fixture(scope="module")
+def labelled(plates: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good plates beside stained ones, all to learn from; nobody marked where the stains are."""
+    root = tmp_path_factory.mktemp("labelled")
+    shutil.copytree(plates / "train/good", root / "good")
+    for folder in sorted((plates / "test").iterdir()):
+        if folder.name != "good":
+            shutil.copytree(folder, root / folder.name)
+    return root
+
+
+def test_classes_are_told_with_their_bounds(
+    keenline: Keenline, learnt: Path, labelled: Path, tmp_path: Path
+):
+    output = tmp_path / "taught.keen"
+    before = learnt.read_bytes()
+    ran = keenline("teach", learnt, "--labelled", labelled, "-o", output)
+    assert ran.code == 0
+    assert "left-out parts found (recall at least" in ran.out
+    assert "only ask for a review" in ran.out
+    assert f"keenline inspect {output} IMAGES" in ran.out
+    assert learnt.read_bytes() == before
+
+
+def test_the_record_holds_each_class(
+    keenline: Keenline, learnt: Path, labelled: Path, tmp_path: Path
+):
+    output = tmp_path / "taught.keen"
+    record = keenline("teach", learnt, "--labelled", labelled, "-o", output, "--json").record
+    names = sorted(path.name for path in labelled.iterdir() if path.name != "good")
+    assert [known["name"] for known in record["classes"]] == names
+    for known in record["classes"]:
+        images = list((labelled / known["name"]).iterdir())
+        assert known["images"] == known["tried"] == len(images)
+        assert known["good"] == len(list((labelled / "good").iterdir()))
+    assert record["skipped"] == []
+    inspected = keenline("inspect", output, labelled, "--json")
+    assert inspected.code == 0
+
+
+def test_defects_that_are_for_measuring_are_not_learnt(
+    keenline: Keenline, learnt: Path, plates: Path, tmp_path: Path
+):
+    ran = keenline("teach", learnt, "--labelled", plates, "-o", tmp_path / "x.keen")
+    assert ran.code == 3
+    assert f"KL{int(Code.DATASET_NO_DEFECT)}" in ran.err
+    assert "which are for measuring" in ran.err
+    assert not (tmp_path / "x.keen").exists()
