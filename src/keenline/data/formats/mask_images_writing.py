@@ -87,4 +87,3 @@ def _facts_of_image(image: LabelledImage, unsaid: Unsaid) -> None:
         unsaid.add(f"that {image.name} is of the split {image.split}", is_dropped=True)
     if not image.annotations and not folder:
         unsaid.add(f"that {image.name} has no marks", is_dropped=True)
-
