@@ -79,7 +79,7 @@ def test_what_most_said_is_written(
     ).record
     assert record["consensus"]["images"] == 10
     assert record["consensus"]["undecided"] == []
-    labels = coco.read(out / "annotations.json", None)
+    labels = coco.read(out, None)
     said = {image.name: [mark.class_name for mark in image.annotations] for image in labels.images}
     assert said == {f"{n}.png": ["dent"] if n < 4 or n == 9 else [] for n in range(10)}
 
@@ -114,9 +114,3 @@ def test_options_that_need_each_other(
     assert keenline("agreement", *both, "-o", tmp_path / "x").code == 2
     assert keenline("agreement", *both, "--marked-only").code == 2
     assert keenline("agreement", *both, "--consensus", "no", "-o", tmp_path / "x").code == 3
-
-
-def test_one_labelbox_file_with_two_people(keenline: Keenline, shared: Path) -> None:
-    ran = keenline("labels", shared / "data/formats/labelbox", "--json")
-    if ran.code != 0:
-        pytest.skip("the export is in several files")

@@ -12,14 +12,8 @@ from keenline.data.dataset_version import DatasetVersion, Provenance, VersionSam
 
 
 def sample(number: int, label: str, **said: str) -> VersionSample:
-    return VersionSample(
-        f"{label}/{number}.png",
-        f"{label} {number}",
-        label,
-        "train",
-        str(number),
-        Provenance(**said),
-    )
+    path, content = f"{label}/{number}.png", f"{label} {number}"
+    return VersionSample(path, content, label, "train", str(number), Provenance(**said))
 
 
 def version(*samples: VersionSample) -> DatasetVersion:
