@@ -16,15 +16,8 @@ from hypothesis import strategies as st
 from tests.data.formats.marked_shapes import SHAPES
 
 from keenline.annotation import Annotation, Shape
-from keenline.data.dataset_version import (
-    SPLITS,
-    DatasetVersion,
-    Gone,
-    Provenance,
-    VersionSample,
-    read_version,
-    write_version,
-)
+from keenline.data.dataset_version import SPLITS, DatasetVersion, Gone, Provenance, VersionSample
+from keenline.data.keenset import read_version, write_version
 from keenline.data.mark_json import as_value, from_value
 from keenline.errors import Code, DatasetError, OutputError
 

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from tests.data.picture_files import blank, save, spotted
 
-from keenline.data.dataset_version import SPLITS, DatasetVersion, read_version, versions_in
+from keenline.data.dataset_version import SPLITS, DatasetVersion
 from keenline.data.dealing import Shares
 from keenline.data.importers import open_dataset
 from keenline.data.importers.version_file import open_version
+from keenline.data.keenset import read_version, versions_in
 from keenline.data.seal_log import append, log_of, read_log
 from keenline.data.sealed import open_sealed, require_log
 from keenline.data.versioning import create_version
-from keenline.errors import Code, DatasetError, KeenlineError
+from keenline.errors import Code, DatasetError, KeenlineError, OutputError
 
 
 def photo(path: Path, seed: int) -> Path:
@@ -271,6 +272,17 @@ def test_provenance_is_inherited(tmp_path: Path) -> None:
     assert (sample.provenance.part, sample.provenance.lot) == ("P1", "L1")
 
 
+def test_a_new_light_set_up_is_said(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos")
+    rows = ["image,light", *(f"good/{n:03}.png,ring" for n in range(10))]
+    (root / "provenance.csv").write_text("\n".join(rows))
+    first = create_version(root, by="Ana")
+    assert "learn anew" not in " ".join(first.version.notes)
+    (root / "provenance.csv").write_text("\n".join([*rows, "good/015.png,dome"]))
+    second = create_version(root, by="Ana", parent=first.file).version
+    assert "no image of the version before has, so learn anew: dome" in " ".join(second.notes)
+
+
 def test_a_folder_with_versions_is_not_dealt_anew(tmp_path: Path) -> None:
     root = photos(tmp_path / "photos")
     create_version(root, by="Ana")
@@ -378,6 +390,41 @@ def test_the_whole_folder_is_refused_and_logged(sealed: Path) -> None:
         open_dataset(sealed.parent)
     assert code_of(caught) is Code.DATASET_SEALED
     assert read_log(log_of(sealed))[-1].event == "refused"
+
+
+@pytest.mark.parametrize("asked", [".", "..", "good", "plates/deep"])
+def test_a_folder_above_or_below_the_sealed_images_is_refused_too(
+    asked: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "all/photos"
+    for number in range(20):
+        photo(root / f"good/{number:03}.png", number)
+        photo(root / f"plates/deep/{number:03}.png", 100 + number)
+    file = create_version(root, by="Ana", shares=Shares(acceptance=0.3)).file
+    with pytest.raises(DatasetError) as caught:
+        open_dataset(root / asked)
+    assert code_of(caught) is Code.DATASET_SEALED
+    assert read_log(log_of(file))[-1].event == "refused"
+
+
+def test_a_folder_beside_the_sealed_images_is_not_refused(sealed: Path) -> None:
+    beside = photos(sealed.parent / "later/photos", first=500)
+    assert len(open_dataset(beside).samples) == 30
+
+
+def test_the_log_is_there_before_the_version(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos", good=40, dents=20)
+    log_of(root / "v1.keenset").mkdir(parents=True)  # a log that cannot be written
+    with pytest.raises(OutputError):
+        create_version(root, by="Ana", shares=Shares(acceptance=0.2))
+    assert not (root / "v1.keenset").exists()
+
+
+def test_a_name_that_is_taken_is_said_before_anything_is_logged(sealed: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        create_version(sealed.parent, sealed, by="Eva", parent=sealed)
+    assert code_of(caught) is Code.DATASET_VERSION_EXISTS
+    assert len(read_log(log_of(sealed))) == 1
 
 
 def test_a_version_without_a_sealed_set_has_none_to_open(tmp_path: Path) -> None:

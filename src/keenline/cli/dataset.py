@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keenline.cli.failures import failing_calmly
-from keenline.cli.options import Json, PartPattern
+from keenline.cli.options import Json, PartPattern, require_writable
 from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
 
@@ -111,6 +111,7 @@ def dataset(
                 place, terminal
             )
             return
+        require_writable(output)
         from keenline.data.dealing import Shares
         from keenline.data.importers.version_file import account
         from keenline.data.versioning import create_version
@@ -139,7 +140,7 @@ def dataset(
 
 
 def _show(file: Path, terminal: Terminal) -> None:
-    from keenline.data.dataset_version import read_version
+    from keenline.data.keenset import read_version
     from keenline.data.seal_log import log_of, read_log
 
     version = read_version(file)
@@ -156,8 +157,8 @@ def _show(file: Path, terminal: Terminal) -> None:
 
 
 def _verify(file: Path, terminal: Terminal) -> None:
-    from keenline.data.dataset_version import folder_of, read_version
     from keenline.data.importers.version_file import changes, require_unchanged
+    from keenline.data.keenset import folder_of, read_version
     from keenline.data.seal_log import log_of, read_log
     from keenline.data.sealed import require_log
 
@@ -187,7 +188,8 @@ def _verify(file: Path, terminal: Terminal) -> None:
 
 def _progress(file: Path, terminal: Terminal) -> None:
     from keenline.data.class_progress import GOALS, capture_list, progress
-    from keenline.data.dataset_version import SPLITS, read_version
+    from keenline.data.dataset_version import SPLITS
+    from keenline.data.keenset import read_version
 
     classes = progress(read_version(file))
     wanted = capture_list(classes)

@@ -68,5 +68,6 @@ def _shape(value: Mapping[str, Any]) -> Shape | None:
     if "ellipse" in value:
         return EllipseShape(*value["ellipse"])
     if "mask" in value:
-        return MaskShape(*value["mask"], tuple(value["runs"]))
+        x, y, width, height = value["mask"]
+        return MaskShape(x, y, width, height, tuple(value["runs"]))
     return None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from keenline.data.dataset import Dataset
-from keenline.data.dataset_version import SEALED, read_version
+from keenline.data.dataset_version import SEALED, DatasetVersion
 from keenline.data.importers.version_file import as_dataset
+from keenline.data.keenset import identity, read_version
 from keenline.data.seal_log import append, log_of, read_log
 from keenline.errors import Code, DatasetError
 
@@ -34,13 +35,15 @@ def open_sealed(file: Path, *, purpose: str, name: str) -> Dataset:
     return as_dataset(version, file, samples)
 
 
-def seal(file: Path) -> None:
-    """Begin the log of a version that was just written, where it has an acceptance set."""
-    version = read_version(file)
+def seal(version: DatasetVersion, file: Path) -> None:
+    """Begin the log of a version that is about to be written, where it has an acceptance set.
+
+    First the log: a version without one could never be opened.
+    """
     sealed = version.of(SEALED)
     if sealed:
         why = f"{len(sealed)} samples sealed"
-        append(log_of(file), "sealed", who=version.by, why=why, version=version.id)
+        append(log_of(file), "sealed", who=version.by, why=why, version=identity(version))
 
 
 def require_log(file: Path) -> None:

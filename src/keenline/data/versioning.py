@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from keenline.data.dataset import Dataset, Skipped, content_hash
 from keenline.data.dataset_version import (
-    ENDING,
     DatasetVersion,
     Provenance,
     Split,
     VersionSample,
-    read_version,
-    versions_in,
-    write_version,
+    known_values,
 )
 from keenline.data.dealing import Shares
 from keenline.data.importers import read_folder
+from keenline.data.keenset import ENDING, read_version, require_free, versions_in, write_version
 from keenline.data.provenance import FILE, merged, read_provenance
 from keenline.data.sealed import seal
 from keenline.data.splitting import Standing, assign_splits
@@ -64,6 +62,7 @@ def create_version(
     what `read_folder` raises; OutputError.
     """
     file = next_file(folder) if file is None else file
+    require_free(file)
     before = None if parent is None else read_version(parent)
     if before is None:
         _require_first(folder)
@@ -72,6 +71,7 @@ def create_version(
     own = _own_splits(dataset)
     if own and not keep_splits:
         notes.append("the folder's own train and test are not kept, but dealt anew")
+    notes += _new_light(before, drafts)
     standing = Standing(before, own if keep_splits else None)
     done = assign_splits(drafts, standing, shares or Shares(), seed, across_lots=across_lots)
     version = DatasetVersion(
@@ -87,8 +87,8 @@ def create_version(
         gone=done.gone,
         notes=(*dataset.notes, *notes, *done.notes),
     )
+    seal(version, file)
     written = write_version(version, file)
-    seal(file)
     return Created(file, written, dataset.skipped)
 
 
@@ -159,6 +159,17 @@ def _drafts(
             draft = replace(draft, mask=below, mask_sha256=content_hash(sample.mask))
         drafts.append(draft)
     return drafts, list(notes)
+
+
+def _new_light(before: DatasetVersion | None, drafts: Sequence[VersionSample]) -> list[str]:
+    """A new light changes every image, so that what was learnt is out of date (M04)."""
+    known = set() if before is None else set(known_values(before.samples, "light"))
+    new = [light for light in known_values(drafts, "light") if light not in known]
+    if not known or not new:
+        return []
+    return [
+        f"light set-ups that no image of the version before has, so learn anew: {', '.join(new)}"
+    ]
 
 
 def _said_by_folder(sample: Sample, path: str) -> Provenance:

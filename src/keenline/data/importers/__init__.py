@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keenline.data.dataset import Dataset
-from keenline.data.dataset_version import is_version
 from keenline.data.importers import (
     class_folders,
     label_files,
@@ -20,6 +19,7 @@ from keenline.data.importers import (
 from keenline.data.importers.draft import Draft, checked
 from keenline.data.importers.listing import Listing, listing
 from keenline.data.importers.version_file import open_version, refuse_sealed_folder
+from keenline.data.keenset import is_version
 from keenline.errors import Code, DatasetError
 
 
@@ -48,7 +48,8 @@ def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Datase
     """Read the folder `root` by the first of `LAYOUTS` that recognises it, or a dataset version.
 
     A version (`.keenset`) gives what it has to learn from as split `train` and its seeded samples
-    as `test`; never its acceptance set. A folder with a version that seals some of it is refused.
+    as `test`; never its acceptance set. A folder of which a version beside, above or below seals
+    some images is refused.
 
     `part_pattern` is a regular expression with a group named `part`, searched in each image's
     path relative to `root` with forward slashes; without it each layout says what a part is
@@ -72,8 +73,10 @@ def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Datase
         dataset = open_version(place)
         _require_good(dataset)
         return dataset
-    notes = refuse_sealed_folder(place)
-    dataset = read_folder(place, part_pattern)
+    files = listing(place)
+    below = [place / other for other in files.others if is_version(place / other)]
+    notes = refuse_sealed_folder(place, below)
+    dataset = _read(files, part_pattern)
     _require_good(dataset)
     return replace(dataset, notes=dataset.notes + notes)
 
@@ -83,7 +86,10 @@ def read_folder(root: Path, part_pattern: str | None = None) -> Dataset:
 
     Raises as `open_dataset`, but for DATASET_NO_GOOD and DATASET_SEALED.
     """
-    files = listing(root)
+    return _read(listing(root), part_pattern)
+
+
+def _read(files: Listing, part_pattern: str | None) -> Dataset:
     for layout in LAYOUTS:
         draft = layout.read(files)
         if draft is not None:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from keenline.data.dataset import Dataset, content_hash
-from keenline.data.dataset_version import (
-    SEALED,
-    DatasetVersion,
-    Split,
-    VersionSample,
-    folder_of,
-    read_version,
-    versions_in,
-)
+from keenline.data.dataset_version import SEALED, DatasetVersion, Split, VersionSample
+from keenline.data.keenset import folder_of, read_version, versions_in
 from keenline.data.seal_log import append, log_of
 from keenline.errors import Code, DatasetError, ImageError, OutputError
 from keenline.types import Sample
@@ -26,6 +19,7 @@ OPEN: tuple[Split, ...] = ("train", "validation", "seeded")
 """The splits that learning and validating may see."""
 
 _NAMED = 10
+_ABOVE = 3  # folders: the layouts arrange images no deeper
 
 
 def open_version(file: Path, splits: Collection[Split] = OPEN) -> Dataset:
@@ -80,20 +74,23 @@ def require_unchanged(file: Path, changed: list[str]) -> None:
         )
 
 
-def refuse_sealed_folder(folder: Path) -> tuple[str, ...]:
-    """Refuse to read a whole folder in which versions lie that seal some of its images.
+def refuse_sealed_folder(folder: Path, below: Sequence[Path]) -> tuple[str, ...]:
+    """Refuse to read a whole folder of which a version seals some images.
 
-    Gives a note when there are versions without a sealed set. Raises DatasetError
-    (DATASET_SEALED), logged, and what `read_version` raises.
+    below: versions in the folder; those in the three folders above it are looked for. Gives a
+    note when there are versions and none seals anything. Raises DatasetError (DATASET_SEALED),
+    logged, and what `read_version` raises.
     """
-    files = versions_in(folder)
-    for file in reversed(files):
+    wanted = folder.resolve()
+    above = [file for parent in wanted.parents[:_ABOVE] for file in versions_in(parent)]
+    for file in (*reversed(below), *above):
         version = read_version(file)
-        if version.of(SEALED):
-            raise refused(file, version, f"the whole folder {folder.name} was asked for")
-    if not files:
+        images = folder_of(version, file).resolve()
+        if any((images / each.path).is_relative_to(wanted) for each in version.of(SEALED)):
+            raise refused(file, version, f"the whole folder {wanted.name} was asked for")
+    if not below:
         return ()
-    return (f"the splits of its versions are not kept; {files[-1].name} would keep them",)
+    return (f"the splits of its versions are not kept; {below[-1].name} would keep them",)
 
 
 def refused(file: Path, version: DatasetVersion, why: str) -> DatasetError:
