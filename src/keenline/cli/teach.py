@@ -35,6 +35,14 @@ def teach(
             metavar="FILE.keen",
         ),
     ] = None,
+    synthetic: Annotated[
+        Path | None,
+        typer.Option(
+            "--synthetic",
+            help="Also learn from what synthesise wrote here; never measured on.",
+            metavar="DIR",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="The same seed and images teach the same.")
     ] = 0,
@@ -54,12 +62,16 @@ def teach(
         require_writable(output or bundle)
         with terminal.waiting(f"reading {labelled}"):
             from keenline.data.importers import open_dataset
+            from keenline.data.synthetic_index import read_synthetic
             from keenline.training import teach as teaching
 
             dataset = open_dataset(labelled, part_pattern=part_pattern)
+            made = () if synthetic is None else read_synthetic(synthetic)
         describe(dataset, terminal)
         with terminal.steps() as progress:
-            taught = teaching.teach(bundle, dataset, output=output, seed=seed, progress=progress)
+            taught = teaching.teach(
+                bundle, dataset, output=output, seed=seed, synthetic=made, progress=progress
+            )
         if as_json:
             terminal.emit(_record(taught))
         else:
@@ -72,6 +84,8 @@ def _conclude(taught: Taught, dataset: Dataset, terminal: Terminal) -> None:
     terminal.fact("taught", f"{len(classes)} classes, in {taught.seconds:.1f} s")
     for known in classes:
         terminal.fact("", words_of(known))
+    if taught.synthetic:
+        terminal.fact("synthetic", f"{taught.synthetic} images learnt from too")
     show_news(dataset, taught.notes, taught.skipped, terminal)
     terminal.fact("bundle", str(taught.path), "bold")
     terminal.fact("", f"sha256 {taught.bundle.sha256[:12]}")
@@ -96,6 +110,7 @@ def _record(taught: Taught) -> dict[str, object]:
         "bundle": str(taught.path),
         "sha256": taught.bundle.sha256,
         "classes": [known.model_dump(mode="json") for known in taught.bundle.manifest.classes],
+        "synthetic": taught.synthetic,
         "updates": list(taught.bundle.manifest.updates),
         "seconds": round(taught.seconds, 3),
         "notes": list(taught.notes),

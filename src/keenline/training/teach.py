@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from keenline.bundle import GRAPH, Bundle, ClassFacts, check_writable, read_bundle, write_bundle
 from keenline.data.dataset import Dataset, Skipped
 from keenline.data.reading import read_image
+from keenline.data.synthetic_index import SyntheticSample
 from keenline.errors import BundleError, Code, TrainingError
 from keenline.inference.engine import Engine
 from keenline.inference.engines import ENGINES, open_engine
@@ -46,6 +47,7 @@ from keenline.training.lesson_samples import (
     inspected_cells,
     usable_samples,
 )
+from keenline.training.synthetic_cells import SyntheticCells, draw_synthetic
 from keenline.types import Sample
 
 
@@ -61,6 +63,8 @@ class Taught:
     seconds: float
     left_out: tuple[LeftOut, ...]
     """What was said of each labelled image while it was left out of learning."""
+    synthetic: int = 0
+    """Synthetic images that were learnt from too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ def teach(
     output: Path | str | None = None,
     seed: int = 0,
     folds: int = FOLDS,
+    synthetic: Sequence[SyntheticSample] = (),
     progress: Progress = silent,
 ) -> Taught:
     """Teach a bundle the classes of a dataset; in its place unless `output` is given.
@@ -89,6 +94,8 @@ def teach(
     bundle was taught before is replaced.
 
     folds: times that parts are left out, 2 or more; as many as there are parts is leave-one-out.
+    synthetic: learnt from beside the real images, never measured on, and left out with any image
+    that they were made from; only of classes that real images show.
 
     Raises BundleError (BUNDLE_CANNOT_UPDATE for a detector without embeddings), DatasetError
     (DATASET_NO_GOOD, DATASET_NO_DEFECT), TrainingError (TOO_FEW_IMAGES, VERDICT_PARITY) or
@@ -101,8 +108,9 @@ def teach(
     check_writable(output)
     lesson = _Lesson(bundle, path, labelled, progress)
     cells, skipped = lesson.draw(seed)
-    scores = lesson.leave_out(cells, seed, folds)
-    head, facts = lesson.learn(cells, scores, seed)
+    made = lesson.draw_synthetic(synthetic, seed)
+    scores = lesson.leave_out(cells, made, seed, folds)
+    head, facts = lesson.learn(made.beside(cells), scores, seed)
     graph = with_head(lesson.graph, head, lesson.mask)
     head, graph = lesson.agreed(head, graph)
     members = dict(bundle.members) | {GRAPH: graph.SerializeToString(), HEAD: head.to_bytes()}
@@ -110,13 +118,17 @@ def teach(
         f"{datetime.now(UTC).isoformat(timespec='seconds')}: taught {len(facts)} classes "
         f"from {sum(f.images for f in facts)} labelled images"
     )
+    if made.samples:
+        word += f" and {len(made.samples)} synthetic ones"
     manifest = bundle.manifest.model_copy(
         update={"classes": facts, "updates": (*bundle.manifest.updates, word)}
     )
     written = write_bundle(output, manifest, members)
     seconds = time.perf_counter() - start
     left_out = lesson.left_out(scores)
-    return Taught(written, output, lesson.notes(facts), skipped, seconds, left_out)
+    notes = (*lesson.notes(facts), *made.notes)
+    unread = (*skipped, *made.skipped)
+    return Taught(written, output, notes, unread, seconds, left_out, len(made.samples))
 
 
 class _Lesson:
@@ -137,8 +149,8 @@ class _Lesson:
                 next="train with detector memory_bank",
             )
         self._samples, self._skipped = usable_samples(labelled, self._framing)
-        hashes = labelled.hashes(self._samples)
-        self._parts = np.array(part_numbers(self._samples, hashes))
+        self._hashes = labelled.hashes(self._samples)
+        self._parts = np.array(part_numbers(self._samples, self._hashes))
         self._classes = sorted(set().union(*map(classes_of, self._samples)))
         self.mask = inspected_cells(bundle.manifest, self.graph)
 
@@ -163,16 +175,37 @@ class _Lesson:
             self._parts = self._parts[kept]
         return cells, (*self._skipped, *unread)
 
-    def leave_out(self, cells: Cells, seed: int, folds: int) -> NDArray[np.float64]:
+    def draw_synthetic(self, synthetic: Sequence[SyntheticSample], seed: int) -> SyntheticCells:
+        """Cells of the synthetic samples of the classes that real ones show."""
+        if not synthetic:
+            return SyntheticCells()
+        return draw_synthetic(
+            synthetic,
+            self._classes,
+            self._engine(cells_graph(self.graph)),
+            self._framing,
+            rng=np.random.default_rng(seed),
+            progress=self._progress,
+        )
+
+    def leave_out(
+        self, cells: Cells, made: SyntheticCells, seed: int, folds: int
+    ) -> NDArray[np.float64]:
         """Confidence of each class for each sample by a head that never saw its part, (samples,
-        classes); no shift."""
+        classes), nor anything made from it; no shift."""
         fold_of = dealt(self._samples, self._parts, self._classes, seed, folds)
         scores = np.full((len(self._samples), len(self._classes)), np.nan)
         last = int(fold_of.max())
         for fold in range(last + 1):
             self._progress("leave parts out", fold, last + 1)
             left_out = fold_of == fold
-            head = fit_head(cells.of(~left_out), self._classes, seed=seed)
+            unseen = {
+                self._hashes[sample.image]
+                for sample, is_out in zip(self._samples, left_out, strict=True)
+                if is_out
+            }
+            beside = made.beside(cells.of(~left_out), unseen)
+            head = fit_head(beside, self._classes, seed=seed)
             scores[left_out] = self._scores(
                 with_head(self.graph, head, self.mask),
                 self._manifest.engine.name,
