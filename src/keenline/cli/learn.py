@@ -70,7 +70,7 @@ def learn(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Crops in a batch.")] = 8,
     crop: Annotated[
         int, typer.Option("--crop", min=16, help="Side of a crop in pixels.", metavar="PX")
-    ] = 256,
+    ] = 192,
     rate: Annotated[float, typer.Option("--rate", min=1e-7, help="How large steps are.")] = 1e-3,
     size: Annotated[
         str | None, typer.Option("--size", help="Pixels, auto or native.", metavar="PX")

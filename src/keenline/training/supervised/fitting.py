@@ -64,6 +64,8 @@ def fit(
         _check(checkpoint, stamp)
     else:
         checkpoint.unlink(missing_ok=True)
+    # Pixels come channels last, and convolutions are faster where weights are too.
+    lesson.network.to(memory_format=torch.channels_last)
     clock = Clock(lesson.settings, progress, told)
     keeper = Keeper(checkpoint, stamp)
 
@@ -83,7 +85,7 @@ def fit(
     progress("learning", 1000, 1000)
     if keeper.weights:
         lesson.network.load_state_dict(keeper.weights)
-    lesson.network.float().cpu().eval()
+    lesson.network.float().cpu().to(memory_format=torch.contiguous_format).eval()
     return Fitted(trainer.current_epoch, keeper.epoch, keeper.lowest, clock.seconds)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from keenline.models.class_head import ClassHead
 from keenline.training.supervised.encoder import Encoder
 
-WIDTHS = (256, 128, 64, 32, 16)
+WIDTHS = (192, 96, 48, 24, 16)
 """Channels of the decoder's blocks, coarsest first; an encoder of fewer levels has the last."""
 
 UNITS = 32

@@ -37,7 +37,7 @@ class Settings:
     seconds: float | None = None
     """Time budget of the learning itself."""
     batch: int = 8
-    crop: int = 256
+    crop: int = 192
     """Side of a crop in pixels; a view that is smaller is repeated at its edge."""
     crops: int | None = None
     """In an epoch; None: four for each view of a defect, 64 to 512."""
