@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.small_parts import good_part, save_image
 
+from keenline.annotation import Annotation, BoxShape
 from keenline.augment_settings import ClassAugment
 from keenline.data.augment_geometry import Turn
 from keenline.data.blending import by_gradients, by_opacity
@@ -275,8 +276,8 @@ def test_perlin_noise_is_smooth_centred_and_of_its_cell():
 
 def made_from(folder, output, **options):
     samples = open_dataset(folder).samples
-    cuts = cut_defects(samples).cuts
-    return synthesise(samples, cuts, Recipe(), output, **options)
+    cuts = cut_defects(samples, root=folder).cuts
+    return synthesise(samples, cuts, Recipe(), output, root=folder, **options)
 
 
 def test_a_folder_has_the_share_it_was_asked_for(folder, tmp_path):
@@ -318,6 +319,25 @@ def test_the_same_seed_makes_the_same_folder(folder, tmp_path):
     )
     assert first == again
     assert first.images != other.images
+
+
+def test_a_folder_is_the_same_wherever_its_data_lies(folder, tmp_path):
+    made = made_from(folder, tmp_path / "a", share=0.5)
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert made_from(moved, tmp_path / "b", share=0.5) == made
+    assert {one.background.image[:11] for one in made.index.images} == {"train/good/"}
+    assert all(one.defect.image.startswith("train/dent/") for one in made.index.images)
+
+
+def test_every_class_that_an_image_shows_counts(folder, tmp_path):
+    samples = list(open_dataset(folder).samples)
+    place = next(n for n, s in enumerate(samples) if not s.is_good and s.split == "train")
+    drawn = tuple(Annotation(name, BoxShape(30, 20, 20, 20)) for name in ("dent", "scratch"))
+    samples[place] = replace(samples[place], mask=None, marks=drawn)
+    cuts = cut_defects(samples).cuts
+    made = synthesise(samples, cuts, Recipe(), tmp_path / "made", share=0.5)
+    assert made.index.real == {"dent": 3, "scratch": 1}
+    assert {one.class_name for one in made.index.images} == {"dent", "scratch"}
 
 
 def test_a_synthetic_image_never_enters_a_dataset(folder, tmp_path):

@@ -128,7 +128,7 @@ def _make(
     from keenline.data.synthetic import synthesise as make
     from keenline.inference.region_of_interest import roi_mask
 
-    found = cut_defects(dataset.samples, recipe.image.bit_depth)
+    found = cut_defects(dataset.samples, recipe.image.bit_depth, dataset.root)
     cuts = found.cuts
     if library is not None and (library / INDEX).exists():
         known = {(cut.source_sha256, cut.class_name, cut.box) for cut in cuts}
@@ -149,6 +149,7 @@ def _make(
         drawn=drawn,
         seed=seed,
         region=partial(roi_mask, recipe.inspect),
+        root=dataset.root,
     )
     return found, made
 

@@ -54,7 +54,7 @@ class Cut:
     box: tuple[int, int, int, int]
     """x, y, width and height of the crop in its image, pixels."""
     source: str
-    """Path of the image, as the samples had it."""
+    """Path of the image, below the root of its dataset where that is known."""
     source_sha256: str
     """Of the image file."""
     origin: str = "cut"
@@ -76,11 +76,13 @@ class Cuts:
     skipped: tuple[Skipped, ...] = ()
 
 
-def cut_defects(samples: Iterable[Sample], bit_depth: int | None = None) -> Cuts:
+def cut_defects(
+    samples: Iterable[Sample], bit_depth: int | None = None, root: Path | None = None
+) -> Cuts:
     """Cut every marked defect of the samples; those of a test split are left alone.
 
     Each connected piece of a class's mask is a defect of its own. What is not cut is counted; an
-    image that cannot be read is skipped.
+    image that cannot be read is skipped. root: of the dataset, below which sources are named.
     """
     cuts: list[Cut] = []
     skipped: list[Skipped] = []
@@ -103,8 +105,15 @@ def cut_defects(samples: Iterable[Sample], bit_depth: int | None = None) -> Cuts
             miss("unmarked")
         for name, mask in masks.items():
             for crop, piece, box in _pieces(image, mask, miss):
-                cuts.append(Cut(name, crop, piece, box, str(sample.image), digest))
+                cuts.append(Cut(name, crop, piece, box, path_below(root, sample.image), digest))
     return Cuts(tuple(cuts), skipped=tuple(skipped), **counts)
+
+
+def path_below(root: Path | None, image: Path) -> str:
+    """The path of an image as an index names it: the same wherever the dataset lies."""
+    if root is not None and image.is_relative_to(root):
+        return image.relative_to(root).as_posix()
+    return image.as_posix()
 
 
 def write_library(cuts: Sequence[Cut], folder: Path) -> None:

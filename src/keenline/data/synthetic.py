@@ -13,7 +13,7 @@ import numpy as np
 from keenline.augment_settings import ClassAugment
 from keenline.data.augment import policy_for
 from keenline.data.dataset import content_hash
-from keenline.data.defect_library import Cut, png
+from keenline.data.defect_library import Cut, path_below, png
 from keenline.data.formats.writing import write_file
 from keenline.data.naming import is_folder_name
 from keenline.data.paste import Pasted, paste
@@ -54,13 +54,16 @@ def synthesise(
     drawn: Mapping[str, Sequence[DrawnKind]] | None = None,
     seed: int = 0,
     region: RegionOf = lambda _width, _height: None,
+    root: Path | None = None,
 ) -> Synthesised:
     """Write synthetic images until each class has `share` of them, as far as places are found.
 
     Of `samples` the good ones are what is pasted onto, and the defective ones are counted for the
     share; those of a test split are left alone. drawn: kinds of procedural defects that a class may
-    also be given, in turn with its cuts. The folder holds `train/CLASS/keenline-synthetic-N.png`,
-    `ground_truth/CLASS/..._mask.png`, which other programs read as MVTec AD, and the index.
+    also be given, in turn with its cuts. root: of the dataset, below which images are named.
+
+    The folder holds `train/CLASS/keenline-synthetic-N.png` and `ground_truth/CLASS/..._mask.png`,
+    which other programs read as MVTec AD, and the index.
 
     Raises DatasetError (DATASET_NO_GOOD, DATASET_NO_DEFECT), ImageError, OutputError.
     """
@@ -69,9 +72,9 @@ def synthesise(
     drawn = drawn or {}
     usable = [sample for sample in samples if sample.split != "test"]
     good = [sample for sample in usable if sample.is_good]
-    real = Counter(sample.label for sample in usable if not sample.is_good)
+    real = Counter(name for sample in usable for name in _shown(sample))
     _check(good, real, cuts, drawn)
-    works = _Works(good, recipe, folder, np.random.default_rng(seed), region)
+    works = _Works(good, recipe, folder, np.random.default_rng(seed), region, root)
     made: list[Made] = []
     missing: dict[str, int] = {}
     for name, wanted in _wanted(real, drawn, share).items():
@@ -106,12 +109,14 @@ class _Works:
         folder: Path,
         rng: np.random.Generator,
         region: RegionOf,
+        root: Path | None,
     ) -> None:
         self._good = good
         self._recipe = recipe
         self._folder = folder
         self._rng = rng
         self._region = region
+        self._root = root
         self._order: list[int] = []
 
     def make(self, number: int, name: str, sources: Sequence[Cut | DrawnKind]) -> Made | None:
@@ -167,8 +172,14 @@ class _Works:
             facts |= {"scale": round(found.scale, 4), "blend": found.blend}
         digest = content_hash(background.image)
         facts |= {"class": name, "box": found.box}
-        facts["background"] = Origin(image=str(background.image), sha256=digest)
+        facts["background"] = Origin(image=path_below(self._root, background.image), sha256=digest)
         return Made.model_validate(facts)
+
+
+def _shown(sample: Sample) -> set[str]:
+    if sample.is_good:
+        return set()
+    return {mark.class_name for mark in sample.marks} or {sample.label}
 
 
 def _wanted(

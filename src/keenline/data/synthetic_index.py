@@ -29,7 +29,7 @@ class Origin(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image: str
-    """Its path, as it was given."""
+    """Its path below the dataset it belongs to."""
     sha256: _Digest
     """Of the file."""
 
