@@ -52,6 +52,11 @@ DOORS = {
         "store/migrations/versions/r0001_first.py",
     },
     "skl2onnx": {"models/classical.py", "models/classical_graph.py"},
+    "lightning": {"training/supervised/fitting.py", "training/supervised/lesson.py"},
+    "segmentation_models_pytorch": {
+        "training/supervised/losses.py",
+        "training/supervised/network.py",
+    },
     "cv2": set(),
 }
 

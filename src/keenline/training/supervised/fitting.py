@@ -65,7 +65,7 @@ def fit(
     else:
         checkpoint.unlink(missing_ok=True)
     # Pixels come channels last, and convolutions are faster where weights are too.
-    lesson.network.to(memory_format=torch.channels_last)
+    lesson.to(memory_format=torch.channels_last)
     clock = Clock(lesson.settings, progress, told)
     keeper = Keeper(checkpoint, stamp)
 

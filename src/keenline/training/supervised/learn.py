@@ -31,7 +31,7 @@ from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.training.supervised.left_out import left_out
 from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.recording import Subject, manifest_of, notes_on
-from keenline.training.supervised.settings import Settings, check_extra
+from keenline.training.supervised.settings import Settings, check_extra, unfinished
 
 if TYPE_CHECKING:
     from keenline.training.supervised.fitting import Fitted
@@ -198,7 +198,8 @@ class _Run:
         )
         members = {GRAPH: settled.graph, HEAD: settled.head.to_bytes()}
         bundle = write_bundle(self._output, manifest, members)
-        self._checkpoint.unlink(missing_ok=True)
+        for left in (self._checkpoint, unfinished(self._checkpoint)):
+            left.unlink(missing_ok=True)
         return Learnt(
             bundle,
             self._output,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from keenline.errors import Code, TrainingError
 from keenline.inference.enlarging import enlarge
@@ -20,7 +21,7 @@ from keenline.models.base import Progress
 from keenline.training.supervised.losses import defect_logit, loss_of
 from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.network import UNet
-from keenline.training.supervised.settings import Settings
+from keenline.training.supervised.settings import Settings, unfinished
 
 Line: TypeAlias = Mapping[str, float]
 """Of one epoch: `epoch`, mean `loss`, `validation_loss`, `minutes` so far and `left` at most."""
@@ -34,6 +35,10 @@ STAMP = "keenline"
 
 _WARM_UP = 0.05
 """Share of the schedule in which the rate rises."""
+
+
+_AVERAGED = 0.95
+"""Share of the averaged weights that stays at each step: they look back about 20, an epoch."""
 
 
 class Lesson(pl.LightningModule):  # type: ignore[misc]
@@ -50,6 +55,11 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         """feed: scale and offset by which uint8 becomes what the encoder is fed."""
         super().__init__()
         self.network, self.settings, self.lots = network, settings, lots
+        # A single step of so few crops leads astray; a slow average of the weights does not, and is
+        # what is validated and kept.
+        self.average = AveragedModel(network, avg_fn=_followed, use_buffers=True).requires_grad_(
+            False
+        )
         self.loss = loss_of(settings.loss, share_of_defects)
         for name, values in zip(("scale", "offset"), feed, strict=True):
             self.register_buffer(name, torch.tensor(values)[None, :, None, None], persistent=False)
@@ -112,12 +122,15 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self._losses.append(value)
         return loss
 
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.average.update_parameters(self.network)
+
     def on_validation_epoch_start(self) -> None:
         self._sums[:] = 0
 
     def validation_step(self, batch: Any, *_: Any) -> None:
         pixels, numbers = batch
-        logit = defect_logit(self.network(self.fed(pixels)).float())[0].cpu().numpy()
+        logit = defect_logit(self.average(self.fed(pixels)).float())[0].cpu().numpy()
         logit = enlarge(logit, (numbers.shape[1], numbers.shape[2])).astype(np.float64)
         there = (numbers[0] > 0).cpu().numpy()
         share = 1 / (1 + np.exp(-logit))
@@ -137,6 +150,12 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self.validation_loss = float(1 - dice + surprise / max(1.0, pixels))
         self.mean_loss = float(np.mean(self._losses)) if self._losses else float("nan")
         self.log(VALIDATION, torch.tensor(self.validation_loss, dtype=torch.float32))
+
+
+def _followed(average: Any, weights: Any, steps: Any) -> Any:
+    """The average after a step: at first it follows closely, so that it forgets where it began."""
+    share = min(_AVERAGED, (1 + float(steps)) / (10 + float(steps)))
+    return average * share + weights * (1 - share)
 
 
 def as_seen(numbers: Any, grid: Any) -> Any:
@@ -224,9 +243,9 @@ class Keeper(Callback):  # type: ignore[misc]
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         if pl_module.validation_loss < self.lowest:
             self.lowest, self.epoch = pl_module.validation_loss, trainer.current_epoch + 1
-            state = pl_module.network.state_dict()
+            state = pl_module.average.module.state_dict()
             self.weights = {name: value.detach().cpu().clone() for name, value in state.items()}
         pl_module.stamp = self._stamp
-        unfinished = self._checkpoint.with_name(f"{self._checkpoint.name}.unfinished")
-        trainer.save_checkpoint(unfinished)
-        os.replace(unfinished, self._checkpoint)
+        part = unfinished(self._checkpoint)
+        trainer.save_checkpoint(part)
+        os.replace(part, self._checkpoint)

@@ -73,6 +73,11 @@ def check_extra() -> None:
         )
 
 
+def unfinished(checkpoint: Path) -> Path:
+    """Where a checkpoint is written before it takes its place; left there by a kill -9."""
+    return checkpoint.with_name(f"{checkpoint.name}.unfinished")
+
+
 def seconds_of(text: str) -> float:
     """`90s`, `10m` or `1.5h` in seconds; raises ValueError for anything else or for nothing."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
