@@ -111,7 +111,7 @@ def test_nothing_allowed_changes_nothing():
     made = augmented(image, {"a": mask}, NOTHING, np.random.default_rng(3))
     assert np.array_equal(made.image, image)
     assert np.array_equal(made.masks["a"], mask)
-    assert not made.was_kept_in_place
+    assert not made.is_limited
     assert lit(image, Light()) is image
 
 
@@ -199,10 +199,10 @@ def test_no_defect_leaves_the_image_unnoticed(seed, row, column, radius):
     made = augmented(image, {"a": mask}, ClassAugment(), np.random.default_rng(seed))
     assert made.image.shape == image.shape
     assert made.masks["a"].any()
-    if made.was_kept_in_place:
-        assert np.array_equal(made.masks["a"], mask)
-    elif not made.turn.elastic:
-        assert share_in_sight(mask, made.turn) >= 0.5
+    assert share_in_sight(mask, made.turn) >= 0.5
+    assert ndimage.label(made.masks["a"], np.ones((3, 3)))[1] == 1, "and none is made up"
+    if made.is_limited:
+        assert made.masks["a"].sum() == mask.sum()
 
 
 @settings(max_examples=30)
@@ -216,14 +216,18 @@ def test_a_defect_that_the_border_cuts_off_is_never_made_up(seed, kind):
     assert made.turn.elastic == 0
 
 
-def test_where_every_turn_loses_the_defect_the_image_is_not_turned():
-    image, mask = disc((20, 200), (10, 3), 2)
-    policy = ClassAugment(mirrored=False)
-    made = [augmented(image, {"a": mask}, policy, np.random.default_rng(n)) for n in range(40)]
-    kept = [each for each in made if each.was_kept_in_place]
-    assert kept
-    assert all(each.turn == Turn() for each in kept)
-    assert all(each.masks["a"].any() for each in made)
+def test_where_every_turn_loses_the_defect_the_image_is_turned_onto_itself():
+    image, mask = disc((20, 200), (10, 4), 2)
+    for policy, angles in ((ClassAugment(), {0, 180}), (ClassAugment(mirrored=False), {0, 180})):
+        made = [augmented(image, {"a": mask}, policy, np.random.default_rng(n)) for n in range(40)]
+        limited = [each for each in made if each.is_limited]
+        assert len(limited) > 5
+        assert {abs(each.turn.angle) for each in limited} == angles
+        assert all(each.masks["a"].sum() == mask.sum() for each in limited)
+    rigid = ClassAugment(kind="directional", degrees=90, mirrored=False)
+    for seed in range(40):
+        made = augmented(image, {"a": mask}, rigid, np.random.default_rng(seed))
+        assert not made.is_limited or made.turn == Turn(), "half a turn is not allowed either"
 
 
 # What a recipe says

@@ -66,9 +66,7 @@ def augment(
         made, shown = _sheet(chosen, rules, variants, seed)
         write_sheet(made, preview)
         if as_json:
-            record = [
-                {"image": str(s.image), "class": s.label, "kept_in_place": n} for s, n in shown
-            ]
+            record = [{"image": str(s.image), "class": s.label, "limited": n} for s, n in shown]
             terminal.emit({"sheet": str(preview), "seed": seed, "images": record})
             return
         _conclude(shown, variants, preview, terminal)
@@ -112,7 +110,7 @@ def _chosen(dataset: Dataset, class_name: str | None, count: int) -> list[Sample
 def _sheet(
     samples: Sequence[Sample], recipe: Recipe, variants: int, seed: int
 ) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], list[tuple[Sample, int]]]:
-    """The sheet, and of each image how many variants could not be turned."""
+    """The sheet, and of each image how many variants could not be turned freely."""
     import numpy as np
 
     from keenline.data.augment import augmented, policy_for, sensor_of
@@ -132,13 +130,13 @@ def _sheet(
         cells += [Cell(each.image, each.masks, _words(each)) for each in made]
         title = f"{', '.join(masks) or sample.label}   {policy.kind}   {sample.image.name}"
         sheet.append(SheetRow(title, cells))
-        shown.append((sample, sum(each.was_kept_in_place for each in made)))
+        shown.append((sample, sum(each.is_limited for each in made)))
     return contact_sheet(sheet, "The first of each row is the original"), shown
 
 
 def _words(variant: Variant) -> str:
     turn, light = variant.turn, variant.light
-    words = ["kept in place"] if variant.was_kept_in_place else [f"{round(turn.angle) % 360}°"]
+    words = [f"{round(turn.angle) % 360}°"]
     if turn.is_mirrored:
         words.append("mirrored")
     words.append(f"blur {light.blur:.1f}")
@@ -157,8 +155,8 @@ def _conclude(
     terminal.fact("shown", f"{len(shown)} images, {variants} variants of each: {words}")
     kept = sum(count for _, count in shown)
     if kept:
-        what = f"{kept} variants, because every turn moved the defect off the image"
-        terminal.fact("not turned", what, "yellow")
+        what = f"{kept} variants only mirrored or by 180 or 90 degrees: the border is too near"
+        terminal.fact("turned", what, "yellow")
     unmarked = sum(sample.mask is None and not sample.marks for sample, _ in shown)
     if unmarked:
         terminal.fact("no mark", f"{unmarked} images do not say where the defect is", "yellow")

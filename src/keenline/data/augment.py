@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keenline.augment_settings import ClassAugment
-from keenline.data.augment_geometry import Turn, share_in_sight, turned
+from keenline.data.augment_geometry import Turn, share_in_sight, shows_mirror_image, turned
 from keenline.data.augment_light import Light, Sensor, lit
 from keenline.recipe import Recipe
 from keenline.types import Image, Mask
 
 TRIES = 8
-"""Turns that are drawn before the image is left unturned."""
+"""Turns that are drawn before the image is only turned so that it covers itself."""
 LEAST_IN_SIGHT = 0.5
 """Share of each class's marked pixels that must stay on the image: with less, the label would say
 of the image what can hardly be seen on it."""
@@ -34,8 +34,9 @@ class Variant:
     """Of the same classes as before, each with at least one pixel where it had one."""
     turn: Turn = field(default_factory=Turn)
     light: Light = field(default_factory=Light)
-    was_kept_in_place: bool = False
-    """No turn that was drawn kept every defect in sight, so only the light was changed."""
+    is_limited: bool = False
+    """No turn that was drawn kept every defect in sight and in one piece, or the border cuts one
+    off: the image was at most mirrored and turned by 180 degrees, or 90."""
 
 
 def policy_for(recipe: Recipe, classes: Iterable[str]) -> ClassAugment:
@@ -80,22 +81,25 @@ def augmented(
     """Draw one variant; the same state of `rng` gives the same.
 
     masks: for each class (height, width), True where it is. The result has the image's size. A
-    turn that takes more than half of a class out of sight, or empties its mask, is drawn again;
-    after `TRIES` the image is not turned. Where the border cuts a defect off it is only mirrored
-    and turned by 180 degrees (90 where the image is square): nobody knows how it goes on.
+    turn that takes more than half of a class out of sight, empties its mask, or shows a part of it
+    mirrored at the border, is drawn again. After `TRIES`, and where the border cuts a defect off,
+    the image is only mirrored and turned by 180 degrees, or 90 where it is square, if the policy
+    allows that: what lies beyond the border is not known.
     """
     light = draw_light(policy, rng)
     is_cut_off = any(_touches_border(mask) for mask in masks.values())
-    for _ in range(TRIES):
+    for _ in range(0 if is_cut_off else TRIES):
         turn = draw_turn(policy, rng)
-        if is_cut_off:
-            turn = _on_the_grid(turn, policy, image.shape[0] == image.shape[1])
         if any(share_in_sight(mask, turn) < LEAST_IN_SIGHT for mask in masks.values()):
+            continue
+        if shows_mirror_image(masks, turn):
             continue
         moved, moved_masks = turned(image, masks, turn)
         if all(moved_masks[name].any() or not mask.any() for name, mask in masks.items()):
             return Variant(lit(moved, light, sensor), moved_masks, turn, light)
-    return Variant(lit(image, light, sensor), dict(masks), light=light, was_kept_in_place=True)
+    turn = _on_the_grid(draw_turn(policy, rng), policy, image.shape[0] == image.shape[1])
+    moved, moved_masks = turned(image, masks, turn)
+    return Variant(lit(moved, light, sensor), moved_masks, turn, light, is_limited=True)
 
 
 def draw_turn(policy: ClassAugment, rng: np.random.Generator) -> Turn:

@@ -73,6 +73,22 @@ def share_in_sight(mask: Mask, turn: Turn) -> float:
     return float(inside.mean())
 
 
+def shows_mirror_image(masks: Mapping[str, Mask], turn: Turn) -> bool:
+    """Whether a mark would also be seen mirrored at the border: a defect that does not exist."""
+    shapes = {mask.shape for mask in masks.values()}
+    for height, width in shapes:
+        if _quarters(turn, (height, width)) is not None:
+            continue
+        places = _places(turn, (height, width))
+        beyond = (np.abs(places[0] - (height - 1) / 2) > height / 2) | (
+            np.abs(places[1] - (width - 1) / 2) > width / 2
+        )
+        far = places[:, beyond]
+        if any(_sampled_mask(mask, far).any() for mask in masks.values()):
+            return True
+    return False
+
+
 def _quarters(turn: Turn, shape: tuple[int, ...]) -> int | None:
     """Quarter turns, where pixels need only be moved; else None."""
     if turn.elastic or turn.angle % 90:
