@@ -15,7 +15,7 @@ CLASS_SCORE = "class_score"
 CLASS_TOP = 0.002
 """The score of a class is that of the mean logit of this fraction of a view's cells, the highest:
 five cells of 48 x 48. Defects that are told apart by class are smaller than what is merely strange
-(chosen on validation images, docs/decisions/0012-class-head.md)."""
+(chosen on validation images, docs/decisions/0013-class-head.md)."""
 
 LEAST = 1e-6
 """Probabilities are kept this far from 0 and 1, so that logits are finite."""

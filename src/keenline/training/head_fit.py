@@ -14,7 +14,7 @@ from keenline.models.class_head import ClassHead
 from keenline.training.labelled_cells import GOOD_PLACE, Cells
 
 UNITS = 64
-"""Of the hidden layer; 16, 128 and 256 told less apart (docs/decisions/0012-class-head.md)."""
+"""Of the hidden layer; 16, 128 and 256 told less apart (docs/decisions/0013-class-head.md)."""
 
 PENALTY = 5.0
 """On squared weights, as scikit-learn counts it: strong, because cells of one defect are alike."""

@@ -25,7 +25,7 @@ MOST_COVERED = 0.7
 
 DEFECT_CELLS = 150
 """Taken at most from one view of a defective sample: a large defect must not outweigh small ones
-(chosen with the two below on validation images, docs/decisions/0012-class-head.md)."""
+(chosen with the two below on validation images, docs/decisions/0013-class-head.md)."""
 CLEAN_CELLS = 60
 """Taken from the untouched places of each view of a defective sample, and from each view of a
 good one."""

@@ -31,7 +31,7 @@ class Settings:
     loss: Loss = "dice+bce"
     attention: bool = False
     """Let the decoder weigh channels and places (scSE, Roy et al., 2018)."""
-    epochs: int = 30
+    epochs: int = 100
     """At most; learning ends earlier when `patience` or the time runs out."""
     patience: int = PATIENCE
     seconds: float | None = None
