@@ -59,3 +59,21 @@ def test_defects_that_are_for_measuring_are_not_learnt(
     assert f"KL{int(Code.DATASET_NO_DEFECT)}" in ran.err
     assert "which are for measuring" in ran.err
     assert not (tmp_path / "x.keen").exists()
+
+
+def test_synthetic_images_are_learnt_from_too(
+    keenline: Keenline, learnt: Path, labelled: Path, tmp_path: Path
+):
+    made = tmp_path / "made"
+    ran = keenline(
+        "synthesise", labelled, "-o", made, "--share", 0.5, "--draw", "stain=stain", "--json"
+    )
+    number = ran.record["made"]["stain"]
+    assert number > 0
+    taught = ("teach", learnt, "--labelled", labelled, "-o", tmp_path / "taught.keen", "--json")
+    record = keenline(*taught, "--synthetic", made).record
+    assert record["synthetic"] == number
+    assert f"and {number} synthetic ones" in record["updates"][-1]
+    broken = keenline(*taught, "--synthetic", labelled)
+    assert broken.code == 3
+    assert broken.record["code"] == Code.DATASET_SYNTHETIC
