@@ -60,7 +60,7 @@ def learn(
     attention: Annotated[
         bool, typer.Option("--attention", help="Let the decoder weigh channels and places.")
     ] = False,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How many at most.")] = 30,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How many at most.")] = 100,
     time_budget: Annotated[
         str | None,
         typer.Option(
