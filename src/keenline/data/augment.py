@@ -115,8 +115,8 @@ def draw_turn(policy: ClassAugment, rng: np.random.Generator) -> Turn:
 
 def draw_light(policy: ClassAugment, rng: np.random.Generator) -> Light:
     """How the defect may also be lit, seen and recorded."""
-    bright, contrast, gamma, saturation, hue = rng.uniform(-1, 1, 5)
-    reflection, blur, noise = rng.random(3)
+    bright, contrast, gamma, saturation, hue = rng.uniform(-1, 1, 5).tolist()
+    reflection, blur, noise = rng.random(3).tolist()
     seed = int(rng.integers(2**31))
     return Light(
         brightness=1 + policy.brightness * bright,
