@@ -262,6 +262,30 @@ def test_a_new_image_between_two_splits_is_left_out(tmp_path: Path) -> None:
     assert "held in different splits: 1" in " ".join(second.notes)
 
 
+def test_an_image_whose_part_is_named_later_is_not_gone(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos")
+    first = create_version(root, by="Ana")
+    table(root, {"dent/000.png": ("P1", "L1")})
+    assert create_version(root, by="Ana", parent=first.file).version.gone == ()
+
+
+def test_a_part_is_remembered_though_a_copy_of_its_image_is_here(tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos", dents=20)
+    shutil.copy(root / "dent/000.png", root / "dent/copy.png")
+    rows = {f"dent/{n:03}.png": (f"P{n}", "") for n in range(20)} | {"dent/copy.png": ("P99", "")}
+    table(root, rows)
+    first = create_version(root, by="Ana")
+    (root / "dent/copy.png").unlink()
+    photo(root / "dent/new.png", 777)
+    table(root, {**rows, "dent/new.png": ("P99", "")})
+    second = create_version(root, by="Ana", parent=first.file)
+    assert [gone.part for gone in second.version.gone] == []  # the new image speaks for P99
+    assert splits(second.version)["dent/new.png"] == splits(first.version)["dent/000.png"]
+    (root / "dent/new.png").unlink()
+    third = create_version(root, by="Ana", parent=second.file).version
+    assert {gone.part for gone in third.gone} == {"P99"}
+
+
 def test_provenance_is_inherited(tmp_path: Path) -> None:
     root = photos(tmp_path / "photos")
     table(root, {"dent/000.png": ("P1", "L1")})

@@ -115,6 +115,7 @@ def dataset(
         from keenline.data.dealing import Shares
         from keenline.data.importers.version_file import account
         from keenline.data.versioning import create_version
+        from keenline.types import GOOD
 
         with terminal.waiting(f"reading {place}"):
             created = create_version(
@@ -136,7 +137,8 @@ def dataset(
             return
         _describe(created.file, created.version, terminal)
         terminal.skipped(skipped)
-        terminal.next_step("keenline", "train", str(created.file), "-o", "part.keen")
+        if any(sample.label == GOOD for sample in created.version.of("train")):
+            terminal.next_step("keenline", "train", str(created.file), "-o", "part.keen")
 
 
 def _show(file: Path, terminal: Terminal) -> None:

@@ -60,8 +60,8 @@ class VersionSample:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A sample of an earlier version that is no longer there; should it or its part come back, it
-    comes back into the same split."""
+    """A sample of an earlier version that is no longer there, or no longer of that part and lot;
+    should it or its part come back, it comes back into the same split."""
 
     path: str
     sha256: str

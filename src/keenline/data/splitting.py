@@ -83,19 +83,33 @@ def assign_splits(
     notes = _notes(counts, torn, left_out)
     if not across_lots and any(each.provenance.lot for each in samples):
         notes.append(f"images of one lot stay together: {len(groups)} independent groups")
-    return Assigned(tuple(done), tuple(each.path for each in left_out), gone, tuple(notes))
+    remembered = _remembered(gone, done)
+    return Assigned(tuple(done), tuple(each.path for each in left_out), remembered, tuple(notes))
 
 
 def _gone(before: DatasetVersion | None, samples: Sequence[VersionSample]) -> tuple[Gone, ...]:
-    """What earlier versions had and these samples have not, by content."""
+    """What earlier versions had and these samples have not: a content, as of its part and lot."""
     if before is None:
         return ()
-    here = {sample.sha256 for sample in samples}
+    here = {(each.sha256, each.provenance.part, each.provenance.lot) for each in samples}
     had = (
         Gone(each.path, each.sha256, each.split, each.provenance.part, each.provenance.lot)
         for each in before.samples
     )
-    return tuple(each for each in (*before.gone, *had) if each.sha256 not in here)
+    all_known = dict.fromkeys((*before.gone, *had))
+    return tuple(each for each in all_known if (each.sha256, each.part, each.lot) not in here)
+
+
+def _remembered(gone: Sequence[Gone], samples: Sequence[VersionSample]) -> tuple[Gone, ...]:
+    """Those whose content, part or lot no sample has that is here."""
+    contents = {each.sha256 for each in samples}
+    parts = {each.provenance.part for each in samples} | {""}
+    lots = {each.provenance.lot for each in samples} | {""}
+    return tuple(
+        each
+        for each in gone
+        if not (each.sha256 in contents and each.part in parts and each.lot in lots)
+    )
 
 
 def _earlier(before: DatasetVersion | None, samples: Sequence[VersionSample]) -> dict[str, Split]:
