@@ -17,8 +17,8 @@ UNITS = 64
 """Of the hidden layer; 16 and 256 do as well (docs/decisions/0013-class-head.md)."""
 
 PENALTY = 1.0
-"""On squared weights, as scikit-learn counts it: strong, because cells of one defect are alike. 0.1, 5
-and 20 told less apart."""
+"""On squared weights, as scikit-learn counts it: strong, because cells of one defect are alike.
+0.1, 5 and 20 told less apart."""
 
 STEPS = 2000
 """Of learning, however many cells there are: rounds over few cells are short."""
