@@ -196,10 +196,10 @@ def test_the_time_budget_ends_it(marked, tmp_path):
 
 
 def test_patience_ends_it(marked, tmp_path):
-    # At such a rate nothing changes, so nothing gets better.
-    settings = replace(SMALL, epochs=30, patience=2, rate=1e-12)
+    # At such a rate only what batch norms remember changes, and that for a while.
+    settings = replace(SMALL, epochs=60, patience=2, rate=1e-12)
     done = learn(marked, tmp_path / "part.keen", recipe=recipe(precision="f32"), settings=settings)
-    assert done.epochs < 10
+    assert done.epochs == int(str(done.bundle.manifest.facts["best_epoch"])) + 2 < 60
 
 
 def test_a_loss_that_is_no_number_ends_it_with_words(marked, tmp_path):
