@@ -119,7 +119,12 @@ def _earlier(before: DatasetVersion | None, samples: Sequence[VersionSample]) ->
         had = [*before.gone, *before.samples]
     by_path = {each.path: each.split for each in had}
     by_content = {each.sha256: each.split for each in had}
-    found = {each.path: by_content.get(each.sha256, by_path.get(each.path)) for each in samples}
+    same = {each.sha256 for each in samples if each.path in by_path and each.sha256 in by_content}
+    found: dict[str, Split | None] = {}
+    for each in samples:
+        if each.path in by_path or each.sha256 not in same:
+            found[each.path] = by_content.get(each.sha256, by_path.get(each.path))
+        # Else a copy of what is still here: new, and it follows by its content.
     return {path: one for path, one in found.items() if one is not None}
 
 
