@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from keenline.cli.station_config import StationConfig
 
 EXTRAS = {
-    "train": (("torch", "torchvision", "timm", "onnxscript"), "backbones by name (timm:NAME)"),
+    "train": (
+        ("torch", "torchvision", "timm", "onnxscript", "lightning", "segmentation-models-pytorch"),
+        "backbones by name (timm:NAME), keenline learn and distill",
+    ),
     "basler": (("pypylon",), "Basler cameras"),
     "genicam": (("genicam", "harvesters"), "cameras with a GenTL producer"),
     "video": (("av",), "video files, network and USB cameras"),
