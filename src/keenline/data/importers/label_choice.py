@@ -6,6 +6,7 @@ from pathlib import Path
 
 from keenline.data.formats import FORMATS, Format
 from keenline.data.labels import LabelProblem, Labels
+from keenline.data.new_folder import new_folder
 from keenline.errors import Code, LabelError, OutputError
 
 
@@ -58,17 +59,5 @@ def write_labels(labels: Labels, target: Format, folder: Path | None) -> tuple[L
             "It is not said where the labels are to be written",
             expected="--output DIR",
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        occupied = next(folder.iterdir(), None)
-    except OSError as error:
-        raise OutputError.of(error, folder) from error
-    if occupied is not None:
-        raise OutputError(
-            Code.OUTPUT_NOT_WRITABLE,
-            "The folder is not empty, and nothing in it is overwritten",
-            where=folder,
-            got=occupied.name,
-            next="name an empty or a new folder",
-        )
+    new_folder(folder)
     return target.write(labels, folder)

@@ -12,7 +12,7 @@ from keenline.data.importers.listing import Listing
 from keenline.data.labels import LabelProblem, Labels
 from keenline.data.naming import means_good
 from keenline.data.rasterise import bounds
-from keenline.errors import DatasetError
+from keenline.errors import Code, DatasetError
 from keenline.types import GOOD
 
 NAME = "label files"
@@ -21,6 +21,18 @@ images/a.png
 labels.json           (COCO, Pascal VOC, YOLO, LabelMe, CVAT, Labelbox, VIA, a manifest, ...)
 good/b.png            (images that no label file names count where their folder is called good)"""
 
+_MARK_LOST = frozenset(
+    {
+        Code.LABEL_ENTRY,
+        Code.LABEL_SHAPE,
+        Code.LABEL_IMAGE_SIZE,
+        Code.LABEL_CLASS,
+        Code.LABEL_OUTSIDE,
+        Code.LABEL_NO_AREA,
+    }
+)
+"""Problems by which an image loses a mark that somebody made on it."""
+
 _FOLDERS_OF_MASKS = "masks"  # the format whose folders the layouts of masks read themselves
 
 
@@ -28,7 +40,8 @@ def read(files: Listing) -> Draft | None:
     """Read the first format that recognises the folder; None if none does, or nothing is marked.
 
     An image that its label file names without any mark is taken for a good part: that is how
-    tools say so. Raises LabelError when the label file is broken.
+    tools say so. One that lost its marks is not: somebody saw a defect there. Raises LabelError
+    when the label file is broken.
     """
     found = format_of(files.root)
     if found is None:
@@ -47,6 +60,7 @@ def format_of(place: Path) -> Format | None:
 
 def draft(labels: Labels, files: Listing) -> Draft:
     """What label files say of the images of a folder."""
+    doubtful = _doubtful(labels)
     entries = [
         Entry(
             PurePosixPath(image.path.relative_to(files.root).as_posix()),
@@ -58,13 +72,24 @@ def draft(labels: Labels, files: Listing) -> Draft:
         if image.path is not None and image.path.is_relative_to(files.root)
     ]
     named = {entry.image for entry in entries}
+    lost = {
+        PurePosixPath(image.path.relative_to(files.root).as_posix())
+        for image in labels.images
+        if image.name in doubtful
+        and image.path is not None
+        and image.path.is_relative_to(files.root)
+    }
+    entries = [entry for entry in entries if entry.image not in lost]
     good = [
         image
         for image in files.images
         if image not in named and any(means_good(part) for part in image.parts[:-1])
     ]
     left = len(files.images) - len(named) - len(good)
-    unmarked = sum(not image.annotations and not image.is_good for image in labels.images)
+    unmarked = sum(
+        not image.annotations and not image.is_good and image.name not in doubtful
+        for image in labels.images
+    )
     entries += [Entry(image, GOOD) for image in good]
     notes = [f"label files: {labels.format}"]
     if unmarked:
@@ -73,7 +98,10 @@ def draft(labels: Labels, files: Listing) -> Draft:
         notes.append(f"images that no label file names, left out: {left}")
     notes += [str(problem) for problem in labels.problems if not problem.is_dropped]
     dropped = (problem for problem in labels.problems if problem.is_dropped)
-    skipped = tuple(_skipped(problem, files.root) for problem in dropped)
+    skipped = (
+        *(_skipped(problem, files.root) for problem in dropped),
+        *((image, _undecided(image)) for image in sorted(lost)),
+    )
     return Draft(entries, tuple(notes), skipped)
 
 
@@ -87,6 +115,36 @@ def main_class(marks: tuple[Annotation, ...]) -> str:
             left, top, right, bottom = bounds(mark.shape)
             areas[mark.class_name] += (right - left) * (bottom - top)
     return max(areas, key=lambda name: (areas[name], name))
+
+
+def _doubtful(labels: Labels) -> set[str]:
+    """Names of the images without a mark that may have lost one.
+
+    A problem says which image it is about in its sentence, or by its file where each image has one.
+    Where neither tells, every image without a mark may be meant: none of them is then good.
+    """
+    unmarked = [image.name for image in labels.images if not image.annotations]
+    known = [image.name for image in labels.images]
+    found: set[str] = set()
+    for problem in labels.problems:
+        if problem.is_dropped and problem.code in _MARK_LOST:
+            meant = {name for name in known if _is_about(problem, name)}
+            found |= meant or set(unmarked)
+    return found.intersection(unmarked)
+
+
+def _is_about(problem: LabelProblem, name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.name in problem.what or path.stem == problem.file.stem
+
+
+def _undecided(image: PurePosixPath) -> DatasetError:
+    return DatasetError(
+        Code.LABEL_ENTRY,
+        "Whether this image is good cannot be told, because what was marked on it was not taken",
+        where=image,
+        next="correct the mark that is listed, or remove it where the part is good",
+    )
 
 
 def _skipped(problem: LabelProblem, root: Path) -> tuple[PurePosixPath, DatasetError]:
