@@ -164,6 +164,11 @@ class Manifest(_Facts):
     updates: tuple[str, ...] = ()
     """One sentence for each `keenline update` since it was trained."""
 
+    @property
+    def training_counts(self) -> dict[str, int]:
+        """Parts of each class: thirty photographs of one scratch are one sample."""
+        return {known.name: known.parts for known in self.classes}
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:

@@ -19,11 +19,14 @@ from tests.small_parts import (
 )
 
 from keenline.annotation import Annotation, BoxShape
+from keenline.bundle import write_bundle
 from keenline.data.dataset import Dataset
 from keenline.data.importers import open_dataset
 from keenline.errors import BundleError, Code, DatasetError
 from keenline.inference.inspector import Inspector
 from keenline.recipe import Recipe
+from keenline.station.engine_messages import Opening
+from keenline.station.engine_worker import bundle_inspector
 from keenline.training.fit import train
 from keenline.training.teach import teach
 from keenline.training.update import update
@@ -132,6 +135,18 @@ def test_a_class_of_few_parts_asks_for_a_review_though_it_may_reject(tmp_path, b
     decision = Inspector.open(tmp_path / "part.keen").inspect(dented(200, (25, 14))).decision
     assert decision.verdict is Verdict.REVIEW
     assert any("6 of the 30 samples needed to reject" in reason for reason in decision.reasons)
+
+
+def test_a_station_gives_a_class_of_enough_parts_the_authority_of_its_recipe(tmp_path, taught):
+    facts = [known.model_copy(update={"parts": 30}) for known in taught.bundle.manifest.classes]
+    manifest = taught.bundle.manifest.model_copy(update={"classes": tuple(facts)})
+    write_bundle(tmp_path / "many.keen", manifest, taught.bundle.members)
+    values = manifest.recipe.model_dump(mode="json", by_alias=True)
+    values["classes"] = [{"name": "dent", "authority": "reject"}]
+    recipe_of_station = Recipe.model_validate(values).model_dump_json(by_alias=True)
+    for path, verdict in ((tmp_path / "many.keen", Verdict.REJECT), (taught.path, Verdict.REVIEW)):
+        inspect, _ = bundle_inspector(Opening(str(path), 1, recipe=recipe_of_station))
+        assert inspect(dented(200, (25, 14))).decision.verdict is verdict
 
 
 def test_the_same_seed_teaches_the_same(tmp_path, plain, labelled, taught):

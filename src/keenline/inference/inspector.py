@@ -40,8 +40,7 @@ class Inspector:
         )
         self._scorer = Scorer(compiled, framing, bundle.manifest.recipe.inspect)
         self._explainer: Explainer | None = None
-        # What a claim rests on is parts: thirty photographs of one scratch are one sample.
-        self._counts = {known.name: known.parts for known in bundle.manifest.classes}
+        self._counts = bundle.manifest.training_counts
 
     @classmethod
     def open(cls, path: Path | str, *, engine: str | None = None, threads: int = 0) -> Inspector:

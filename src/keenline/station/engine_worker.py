@@ -50,12 +50,15 @@ def bundle_inspector(opening: Opening) -> tuple[Inspect, str]:
     """The factory of every station: the bundle's inspector, judged by the station's recipe."""
     inspector = Inspector.open(Path(opening.bundle), threads=opening.threads)
     recipe = Recipe.model_validate_json(opening.recipe) if opening.recipe else None
+    counts = inspector.manifest.training_counts
 
     def inspect(image: Image) -> Inspection:
         found = inspector.inspect_pixels(image)
         if recipe is None or found.prediction is None:
             return found
-        decision = decide(found.prediction, threshold=found.threshold, recipe=recipe)
+        decision = decide(
+            found.prediction, threshold=found.threshold, recipe=recipe, training_counts=counts
+        )
         return Inspection(
             None, found.size, found.prediction, decision, found.threshold, found.milliseconds
         )
