@@ -70,6 +70,23 @@ backbone = "onnx:features.onnx"
 engine = "onnxruntime"
 precision = "int8"
 bank_size = 500
+[learning]
+model = "classifier"
+loss = "focal"
+balance = "weights"
+attention = true
+frozen = true
+dropout = 0.25
+weight_decay = 0.05
+layers = 6
+heads = 16
+positions = "sine"
+epochs = 40
+patience = 5
+batch = 16
+crop = 256
+rate = 0.01
+encoder_rate = 0.1
 """
 
 
@@ -235,7 +252,11 @@ def test_a_recipe_of_before_variants_keeps_its_hash(recipe_file):
     before = "dadbe9bd8f3a7c9a"
     recipe = load_recipe(recipe_file("[augment]\nbrightness = 0.1\n[[classes]]\nname = 'a'\n"))
     assert recipe.sha256.startswith(before)
-    said = load_recipe(recipe_file("[[classes]]\nname = 'a'\n[classes.augment]\ndegrees = 10\n"))
+    said = load_recipe(
+        recipe_file(
+            "[[classes]]\nname = 'a'\n[classes.augment]\ndegrees = 10\n[learning]\nmodel = 'unet'\n"
+        )
+    )
     assert said.sha256 == load_recipe(recipe_file("[[classes]]\nname = 'a'\n")).sha256
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from keenline.augment_settings import ClassAugment
 from keenline.errors import Code, RecipeError
+from keenline.learning_settings import LearningSettings
 from keenline.strict_toml import Fault, StrictTable, TomlFaults, content_fault, parse_strictly
 from keenline.toml_lines import KeyPath
 from keenline.types import ANOMALY, GOOD, Authority
@@ -162,6 +163,7 @@ class Recipe(StrictTable):
     classes: tuple[DefectClass, ...] = Field(default=(), strict=False)
     costs: Costs = Costs()
     detector: DetectorSettings = DetectorSettings()
+    learning: LearningSettings = LearningSettings()
 
     @field_validator("classes")
     @classmethod
@@ -182,6 +184,9 @@ class Recipe(StrictTable):
         _drop_unsaid(values["augment"], AugmentSettings(), ("full_well", "read_noise"))
         for defect, table in zip(self.classes, values["classes"], strict=True):
             _drop_unsaid(table, DefectClass(name=defect.name), ("augment",))
+        _drop_unsaid(values["learning"], LearningSettings(), tuple(LearningSettings.model_fields))
+        if not values["learning"]:
+            del values["learning"]
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 

@@ -1,4 +1,4 @@
-"""`keenline learn`: marked defects turned into a network that marks them, in a bundle."""
+"""`keenline learn`: labelled images turned into a network of any kind, in a bundle."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import typer
 
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import (
-    EngineName,
     Json,
+    LearntEngine,
+    LearntPrecision,
+    Output,
     PartPattern,
-    PrecisionName,
+    RecipeFile,
+    Seed,
+    Side,
     effective_recipe,
     require_writable,
-    side,
 )
 from keenline.cli.teach import words_of
 from keenline.cli.terminal import Terminal
 from keenline.cli.train import describe, show_news, show_threshold
+from keenline.training.supervised.learners import LEARNERS, learner
 
 if TYPE_CHECKING:
     from keenline.data.dataset import Dataset
@@ -28,19 +32,20 @@ if TYPE_CHECKING:
     from keenline.training.supervised.lesson import Line
 
 
+EPILOG = "Models:\n" + "".join(f"\n* {name}: {known.meaning}" for name, known in LEARNERS.items())
+
+
 def learn(
     data: Annotated[
         Path,
         typer.Argument(
-            help="A folder of good images and marked defects.", metavar="DATA", show_default=False
+            help="A folder of labelled images, in any layout.", metavar="DATA", show_default=False
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The bundle to write.", metavar="FILE.keen"),
-    ],
-    recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="What to inspect, in TOML.", metavar="FILE")
+    output: Output,
+    recipe: RecipeFile = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="One of those below.", metavar="NAME")
     ] = None,
     backbone: Annotated[
         str | None,
@@ -55,42 +60,48 @@ def learn(
         typer.Option("--from-scratch", help="Begin with random weights; needs far more images."),
     ] = False,
     loss: Annotated[
-        str, typer.Option("--loss", help="dice+bce, focal or weighted.", metavar="NAME")
-    ] = "dice+bce",
+        str | None,
+        typer.Option("--loss", help="dice+bce, focal, weighted or cross-entropy.", metavar="NAME"),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(
+            "--balance", help="For rare classes: oversample, weights or none.", metavar="NAME"
+        ),
+    ] = None,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Let the decoder weigh channels and places.")
-    ] = False,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How many at most.")] = 100,
+        bool | None,
+        typer.Option(
+            "--attention/--no-attention", help="Let the decoder weigh channels and places."
+        ),
+    ] = None,
+    frozen: Annotated[
+        bool | None,
+        typer.Option("--frozen/--no-frozen", help="Teach only what follows the encoder."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="How many at most.")] = None,
     time_budget: Annotated[
         str | None,
         typer.Option(
             "--time-budget", help="Learn no longer than this: 90s, 10m, 1.5h.", metavar="TIME"
         ),
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Crops in a batch.")] = 8,
+    batch: Annotated[int | None, typer.Option("--batch", help="Images in a batch.")] = None,
     crop: Annotated[
-        int, typer.Option("--crop", min=16, help="Side of a crop in pixels.", metavar="PX")
-    ] = 192,
-    rate: Annotated[float, typer.Option("--rate", min=1e-7, help="How large steps are.")] = 1e-3,
-    size: Annotated[
-        str | None, typer.Option("--size", help="Pixels, auto or native.", metavar="PX")
+        int | None, typer.Option("--crop", help="Side of a crop in pixels.", metavar="PX")
     ] = None,
-    engine: Annotated[
-        EngineName | None, typer.Option("--engine", help="What runs the graph.")
-    ] = None,
-    precision: Annotated[
-        PrecisionName | None, typer.Option("--precision", help="What it computes with.")
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="The same seed and images learn the same.")
-    ] = 0,
+    rate: Annotated[float | None, typer.Option("--rate", help="How large steps are.")] = None,
+    size: Side = None,
+    engine: LearntEngine = None,
+    precision: LearntPrecision = None,
+    seed: Seed = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from FILE.keen.checkpoint, if it is there.")
     ] = False,
     part_pattern: PartPattern = None,
     as_json: Json = False,
 ) -> None:
-    """Teach a network to mark defects, and which class each is.
+    """Teach a network every weight, with `[learning]` of the recipe and what is said here.
 
     About a fifth of the parts is left out of learning: they decide when it ends, and every number
     is measured on them. Of a layout with a training split only that is read. Needs the extra
@@ -99,57 +110,56 @@ def learn(
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
         # The extra is missed before images are read.
-        from keenline.training.supervised.settings import (
-            LOSSES,
-            Settings,
-            check_extra,
-            seconds_of,
-        )
+        from keenline.training.supervised.settings import Settings, check_extra, seconds_of
 
-        kind = next((name for name in LOSSES if name == loss), None)
-        if kind is None:
-            raise typer.BadParameter(f"{loss!r} is none of {', '.join(LOSSES)}")
         try:
             seconds = None if time_budget is None else seconds_of(time_budget)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
-        check_extra()
         wanted = effective_recipe(
             recipe,
-            detector="unet",
             backbone=backbone,
             engine=engine,
             precision=precision,
-            size=None if size is None else side(size),
+            size=size,
+            learning={
+                "model": model,
+                "loss": loss,
+                "balance": balance,
+                "attention": attention,
+                "frozen": frozen,
+                "epochs": epochs,
+                "batch": batch,
+                "crop": crop,
+                "rate": rate,
+            },
+            unsaid_backbone=lambda made: learner(made.learning.model).backbone,
         )
+        known = learner(wanted.learning.model)
+        check_extra()
         require_writable(output)
-        settings = Settings(
+        settings = Settings.of(
+            wanted.learning,
             weights=weights,
             from_scratch=from_scratch,
-            loss=kind,
-            attention=attention,
-            epochs=epochs,
             seconds=seconds,
-            batch=batch,
-            crop=crop,
-            rate=rate,
             seed=seed,
         )
         with terminal.waiting(f"reading {data}"):
             from keenline.data.importers import open_dataset
-            from keenline.training.supervised import learn as learning
 
             dataset = open_dataset(data, part_pattern=part_pattern)
+            teach = known.load()
         describe(dataset, terminal)
         with terminal.steps() as progress:
-            learnt = learning.learn(
+            learnt = teach(
                 dataset,
                 output,
                 recipe=wanted,
                 settings=settings,
                 resume=resume,
                 progress=progress,
-                told=lambda line: _show(line, epochs, terminal),
+                told=lambda line: _show(line, settings.epochs, terminal),
             )
         if as_json:
             terminal.emit(_record(learnt))
@@ -180,6 +190,8 @@ def _conclude(learnt: Learnt, dataset: Dataset, terminal: Terminal) -> None:
         terminal.fact("", words_of(known))
     if not math.isnan(learnt.pixel_f1):
         terminal.fact("pixels", f"F1 {learnt.pixel_f1:.2f} on parts left out")
+    for name, words in learnt.said.items():
+        terminal.fact(name, words)
     show_news(dataset, learnt.notes, learnt.skipped, terminal)
     show_threshold(learnt.bundle, terminal)
     terminal.fact("engine", f"{manifest.engine.name}, {manifest.engine.precision}")
@@ -199,6 +211,7 @@ def _record(learnt: Learnt) -> dict[str, object]:
         "engine": manifest.engine.model_dump(mode="json"),
         "epochs": learnt.epochs,
         "pixel_f1": f1,
+        "facts": manifest.facts,
         "seconds": round(learnt.seconds, 3),
         "notes": list(learnt.notes),
         "skipped": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,20 @@ class PrecisionName(StrEnum):
     INT8 = "int8"
 
 
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="The bundle to write.", metavar="FILE.keen")
+]
+RecipeFile = Annotated[
+    Path | None, typer.Option("--recipe", help="What to inspect, in TOML.", metavar="FILE")
+]
+Side = Annotated[str | None, typer.Option("--size", help="Pixels, auto or native.", metavar="PX")]
+LearntEngine = Annotated[EngineName | None, typer.Option("--engine", help="What runs the graph.")]
+LearntPrecision = Annotated[
+    PrecisionName | None, typer.Option("--precision", help="What it computes with.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="The same seed and images learn the same.")
+]
 BundlePath = Annotated[
     Path, typer.Argument(help="A bundle written by train.", metavar="BUNDLE", show_default=False)
 ]
@@ -83,9 +98,13 @@ def effective_recipe(
     engine: str | None = None,
     precision: str | None = None,
     size: int | str | None = None,
+    learning: Mapping[str, object] | None = None,
+    unsaid_backbone: Callable[[Recipe], str | None] = lambda _: None,
 ) -> Recipe:
     """The recipe in `path`, or every default, with what was said on the command line on top.
 
+    learning: keys of the recipe's table of that name, None where nothing was said; its model is the
+    detector then. unsaid_backbone: which one, for the recipe that results, where nobody named any.
     Raises RecipeError for the file, BadParameter for what was said.
     """
     from pydantic import ValidationError
@@ -93,12 +112,21 @@ def effective_recipe(
     from keenline.recipe import Recipe, load_recipe
 
     recipe = Recipe() if path is None else load_recipe(path)
+    nobody = backbone is None and "backbone" not in recipe.detector.model_fields_set
     said = {"name": detector, "backbone": backbone, "engine": engine, "precision": precision}
     values = recipe.model_dump(mode="json")
     values["detector"] |= {key: value for key, value in said.items() if value is not None}
+    if learning is not None:
+        values["learning"] |= {key: value for key, value in learning.items() if value is not None}
+        values["detector"]["name"] = values["learning"]["model"]
     if size is not None:
-        values["image"]["size"] = size
+        values["image"]["size"] = side(str(size))
     try:
+        made = Recipe.model_validate_json(json.dumps(values))
+        own = unsaid_backbone(made) if nobody else None
+        if own is None:
+            return made
+        values["detector"]["backbone"] = own
         return Recipe.model_validate_json(json.dumps(values))
     except ValidationError as error:
         faults = "; ".join(

@@ -11,13 +11,16 @@ import typer
 
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import (
-    EngineName,
     Json,
+    LearntEngine,
+    LearntPrecision,
+    Output,
     PartPattern,
-    PrecisionName,
+    RecipeFile,
+    Seed,
+    Side,
     effective_recipe,
     require_writable,
-    side,
 )
 from keenline.cli.terminal import Terminal
 
@@ -34,13 +37,8 @@ def train(
             help="A folder of images, in any layout.", metavar="DATA", show_default=False
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The bundle to write.", metavar="FILE.keen"),
-    ],
-    recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="What to inspect, in TOML.", metavar="FILE")
-    ] = None,
+    output: Output,
+    recipe: RecipeFile = None,
     detector: Annotated[
         str | None,
         typer.Option("--detector", help="memory_bank or classical.", metavar="NAME"),
@@ -51,19 +49,10 @@ def train(
             "--backbone", help="keenline, filterbank, onnx:PATH or timm:NAME.", metavar="NAME"
         ),
     ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option("--size", help="Pixels, auto or native.", metavar="PX"),
-    ] = None,
-    engine: Annotated[
-        EngineName | None, typer.Option("--engine", help="What runs the graph.")
-    ] = None,
-    precision: Annotated[
-        PrecisionName | None, typer.Option("--precision", help="What it computes with.")
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="The same seed and images learn the same.")
-    ] = 0,
+    size: Side = None,
+    engine: LearntEngine = None,
+    precision: LearntPrecision = None,
+    seed: Seed = 0,
     part_pattern: PartPattern = None,
     as_json: Json = False,
 ) -> None:
@@ -79,7 +68,7 @@ def train(
             backbone=backbone,
             engine=engine,
             precision=precision,
-            size=None if size is None else side(size),
+            size=size,
         )
         require_writable(output)
         with terminal.waiting(f"reading {data}"):

@@ -6,9 +6,10 @@ and minutes; torch is imported inside functions: whoever imports this need not h
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,10 +50,13 @@ class Learnt:
     skipped: tuple[Skipped, ...]
     seconds: float
     epochs: int
-    pixel_f1: float
-    """Of defective pixels of the parts left out; NaN when none of them shows a defect."""
-    pixel_f1_learnt: float
+    pixel_f1: float = math.nan
+    """Of defective pixels of the parts left out; NaN when none of them shows a defect, or when it
+    is no model that marks pixels."""
+    pixel_f1_learnt: float = math.nan
     """The same of what was learnt."""
+    said: Mapping[str, str] = field(default_factory=dict)
+    """What else its user is told of how well it does: a word or two each, and the words of it."""
 
 
 def learn(
@@ -140,8 +144,15 @@ class _Run:
             crops=settings.crops,
             brightness=self._recipe.augment.brightness,
             rotations=self._recipe.augment.rotations,
+            balance=settings.balance,
         )
-        self._network = UNet(self._encoder, len(self._classes), attention=settings.attention)
+        self._network = UNet(
+            self._encoder,
+            len(self._classes),
+            attention=settings.attention,
+            dropout=settings.dropout,
+            frozen=settings.frozen,
+        )
         lesson = Lesson(
             self._network,
             settings,

@@ -21,7 +21,7 @@ from keenline.models.base import Progress
 from keenline.training.supervised.losses import defect_logit, loss_of
 from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.network import UNet
-from keenline.training.supervised.settings import Settings, unfinished
+from keenline.training.supervised.settings import LOSSES, Settings, unfinished
 
 Line: TypeAlias = Mapping[str, float]
 """Of one epoch: `epoch`, mean `loss`, `validation_loss`, `minutes` so far and `left` at most."""
@@ -60,7 +60,7 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self.average = AveragedModel(network, avg_fn=_followed, use_buffers=True).requires_grad_(
             False
         )
-        self.loss = loss_of(settings.loss, share_of_defects)
+        self.loss = loss_of(settings.loss_among(LOSSES), share_of_defects, settings.balance)
         for name, values in zip(("scale", "offset"), feed, strict=True):
             self.register_buffer(name, torch.tensor(values)[None, :, None, None], persistent=False)
         self.part: Callable[[], float] = lambda: 0.0
@@ -83,7 +83,11 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         groups = []
         inside = {id(p) for p in self.network.encoder.parameters()}
         for is_encoder in (True, False):
-            mine = [p for p in self.network.parameters() if (id(p) in inside) is is_encoder]
+            mine = [
+                p
+                for p in self.network.parameters()
+                if (id(p) in inside) is is_encoder and p.requires_grad
+            ]
             factor = settings.encoder_rate if is_encoder and not settings.from_scratch else 1.0
             for decays in (True, False):
                 groups.append(

@@ -9,25 +9,28 @@ import torch
 from segmentation_models_pytorch import losses as smp
 from torch.nn import functional
 
-from keenline.training.supervised.settings import Loss
+from keenline.learning_settings import Balance, Loss
 
 _RAREST = 30.0
 """At most so much more than a good pixel counts a defective one."""
 
 
-def loss_of(kind: Loss, share_of_defects: float) -> Callable[[Any, Any], Any]:
+def loss_of(
+    kind: Loss, share_of_defects: float, balance: Balance = "oversample"
+) -> Callable[[Any, Any], Any]:
     """A function of raw outputs (batch, 1 + classes, h, w) and numbers (batch, h, w).
 
     Whether there is a defect is one question, asked of every place; which class it is another,
-    asked only where there is one, every class counting the same. share_of_defects: of the pixels
-    that are learnt from, 0..1, for `weighted`.
+    asked only where there is one, every class counting the same unless `balance` is none.
+    share_of_defects: of the pixels that are learnt from, 0..1, for `weighted`.
     """
     is_defect = _IS_DEFECT[kind](share_of_defects)
 
     def loss(raw: Any, numbers: Any) -> Any:
         raw = raw.float()
         there = (numbers > 0).float().unsqueeze(1)
-        return is_defect(defect_logit(raw).unsqueeze(1), there) + _which_class(raw, numbers)
+        which = _which_class(raw, numbers, even=balance != "none")
+        return is_defect(defect_logit(raw).unsqueeze(1), there) + which
 
     return loss
 
@@ -60,15 +63,17 @@ _IS_DEFECT: dict[Loss, Callable[[float], Callable[[Any, Any], Any]]] = {
 }
 
 
-def _which_class(raw: Any, numbers: Any) -> Any:
-    """Cross-entropy among the classes where there is a defect, the mean of the classes' means."""
+def _which_class(raw: Any, numbers: Any, *, even: bool) -> Any:
+    """Cross-entropy among the classes where there is a defect; even: the mean of their means."""
     classes = raw.shape[1] - 1
     places = numbers > 0
     if classes == 1 or not bool(places.any()):
         return raw.sum() * 0.0
     found = raw[:, 1:].permute(0, 2, 3, 1)[places]
     wanted = numbers[places] - 1
-    counts = torch.bincount(wanted, minlength=classes).float()
     each = functional.cross_entropy(found, wanted, reduction="none")
+    if not even:
+        return each.mean()
+    counts = torch.bincount(wanted, minlength=classes).float()
     weights = (1.0 / counts.clamp(min=1.0))[wanted]
     return (each * weights).sum() / (counts > 0).sum()

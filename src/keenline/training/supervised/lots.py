@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keenline.errors import ImageError
+from keenline.learning_settings import Balance
 from keenline.training.supervised.labelled_views import Known, LabelledView, LabelledViews
 
 _FEWEST, _MOST, _EACH = 64, 512, 4
@@ -21,7 +22,8 @@ _CONTRAST = 0.15
 class Lots:
     """Crops by number within an epoch.
 
-    Every class is drawn as often as any other, so that a class of three samples is not drowned.
+    Every class is drawn as often as any other, unless `balance` says otherwise, so that a class of
+    three samples is not drowned.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class Lots:
         crops: int | None,
         brightness: float = 0.0,
         rotations: tuple[int, ...] = (),
+        balance: Balance = "oversample",
     ) -> None:
-        """brightness, rotations: as the recipe's `[augment]` says."""
+        """brightness, rotations: as the recipe's `[augment]` says; balance: as `[learning]`."""
         self._views, self._seed, self._side = views, seed, crop
         self._brightness, self._rotations = brightness, rotations
+        self._evenly = balance == "oversample"
         self._by_class: dict[int, list[Known]] = {}
         for known in views.known:
             for number in sorted(known.shown):
@@ -71,10 +75,17 @@ class Lots:
     def _drawn(self, rng: np.random.Generator) -> tuple[Known, int]:
         """A view, and the class around which to cut, or 0."""
         if self._by_class and (rng.random() < _DEFECTIVE or not self._others):
-            wanted = int(rng.choice(sorted(self._by_class)))
+            wanted = int(rng.choice(sorted(self._by_class), p=self._shares()))
             places = self._by_class[wanted]
             return places[int(rng.integers(len(places)))], wanted
         return self._others[int(rng.integers(len(self._others)))], 0
+
+    def _shares(self) -> list[float] | None:
+        """How often each class is drawn; None: one as often as another."""
+        if self._evenly:
+            return None
+        counts = [len(self._by_class[number]) for number in sorted(self._by_class)]
+        return [count / sum(counts) for count in counts]
 
     def _changed(
         self, pixels: NDArray[np.uint8], numbers: NDArray[np.uint8], rng: np.random.Generator

@@ -28,11 +28,20 @@ class UNet(nn.Module):  # type: ignore[misc]
     exported is the same kind of graph.
     """
 
-    def __init__(self, encoder: Encoder, classes: int, *, attention: bool) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        classes: int,
+        *,
+        attention: bool,
+        dropout: float = 0.0,
+        frozen: bool = False,
+    ) -> None:
+        """dropout: of the head's input, whole channels; frozen: the encoder is not taught."""
         super().__init__()
         self.stride = encoder.stride
         levels = len(encoder.channels)
-        self.encoder = encoder.module
+        self.encoder = encoder.module.requires_grad_(not frozen)
         self.decoder = UnetDecoder(
             # The decoder expects the image first, which it only takes the size from.
             encoder_channels=(encoder.channels[0], *encoder.channels),
@@ -40,6 +49,7 @@ class UNet(nn.Module):  # type: ignore[misc]
             n_blocks=levels,
             attention_type="scse" if attention else None,
         )
+        self.dropout = nn.Dropout2d(dropout)
         self.hidden = nn.Conv2d(WIDTHS[-1], UNITS, 1)
         self.relu = nn.ReLU()
         self.output = nn.Conv2d(UNITS, 1 + classes, 1)
@@ -49,7 +59,13 @@ class UNet(nn.Module):  # type: ignore[misc]
             self.output.bias[0] = _GOOD_AT_FIRST
 
     def forward(self, picture: Any) -> Any:
-        return self.output(self.relu(self.hidden(self.features(picture))))
+        return self.output(self.relu(self.hidden(self.dropout(self.features(picture)))))
+
+    def train(self, mode: bool = True) -> UNet:
+        super().train(mode)
+        if not next(self.encoder.parameters()).requires_grad:
+            self.encoder.eval()  # what batch norms remember is part of what stays
+        return self
 
     def features(self, picture: Any) -> Any:
         """What the head looks at, (batch, `WIDTHS[-1]`, h, w)."""

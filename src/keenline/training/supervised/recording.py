@@ -21,7 +21,7 @@ from keenline.bundle import (
 )
 from keenline.recipe import Recipe
 from keenline.training.lesson_samples import classes_of, highest
-from keenline.training.supervised.settings import Settings
+from keenline.training.supervised.settings import LOSSES, Settings
 from keenline.types import Sample
 
 if TYPE_CHECKING:
@@ -97,8 +97,10 @@ def manifest_of(
         ),
         classes=_class_facts(subject, evidence, settled),
         facts={
-            "loss": subject.settings.loss,
+            "loss": subject.settings.loss_among(LOSSES),
             "attention": subject.settings.attention,
+            "balance": subject.settings.balance,
+            "frozen": subject.settings.frozen,
             "weights": subject.weights,
             "epochs": fitted.epochs,
             "best_epoch": fitted.best_epoch,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
-from keenline.errors import Code, EnvironmentMissing
+from keenline.errors import Code, EnvironmentMissing, TrainingError
+from keenline.learning_settings import Balance, LearningSettings, Loss, Positions
 
-Loss = Literal["dice+bce", "focal", "weighted"]
 LOSSES: tuple[Loss, ...] = ("dice+bce", "focal", "weighted")
-
-PATIENCE = 10
-"""Epochs without a lower validation loss after which learning ends."""
+"""Of a network that marks pixels, its own first."""
 
 _NEEDED = ("torch", "timm", "lightning", "segmentation_models_pytorch")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -28,12 +26,26 @@ class Settings:
     """A file with the encoder's weights; None for those that belong to its name."""
     from_scratch: bool = False
     """Begin with random weights, which needs many more labelled parts."""
-    loss: Loss = "dice+bce"
+    loss: Loss | None = None
+    """None: the model's own."""
+    balance: Balance = "oversample"
+    """Every class drawn as often (`oversample`), or counting as much (`weights`), or neither."""
     attention: bool = False
     """Let the decoder weigh channels and places (scSE, Roy et al., 2018)."""
+    frozen: bool = False
+    """Leave the encoder as it is and teach only what follows it."""
+    dropout: float = 0.0
+    """Share of the features before the last layer, left out at random while learning."""
+    layers: int = 4
+    """Of a transformer on convolutional features."""
+    heads: int = 8
+    """Of each of its layers."""
+    positions: Positions = "learned"
+    """How that transformer knows where a feature lies."""
     epochs: int = 100
     """At most; learning ends earlier when `patience` or the time runs out."""
-    patience: int = PATIENCE
+    patience: int = 10
+    """Epochs without a lower validation loss after which learning ends."""
     seconds: float | None = None
     """Time budget of the learning itself."""
     batch: int = 8
@@ -49,6 +61,40 @@ class Settings:
     seed: int = 0
     bf16: bool | None = None
     """Compute in bf16 while learning; None: where the processor is fast at it."""
+
+    @classmethod
+    def of(
+        cls,
+        recipe: LearningSettings,
+        *,
+        weights: Path | None = None,
+        from_scratch: bool = False,
+        seconds: float | None = None,
+        seed: int = 0,
+    ) -> Settings:
+        """What a recipe's `[learning]` says, and what belongs to one run."""
+        return cls(
+            weights,
+            from_scratch,
+            seconds=seconds,
+            seed=seed,
+            **{key: value for key, value in recipe.model_dump().items() if key != "model"},
+        )
+
+    def loss_among(self, known: Sequence[Loss]) -> Loss:
+        """The loss, the first of `known` where none was named.
+
+        Raises TrainingError (OPTION_CONFLICT) for one that is not of them.
+        """
+        if self.loss is not None and self.loss not in known:
+            raise TrainingError(
+                Code.OPTION_CONFLICT,
+                "This model is not taught with that loss",
+                where="loss",
+                expected=", ".join(known),
+                got=self.loss,
+            )
+        return self.loss or known[0]
 
     def lasting(self) -> dict[str, object]:
         """What must not change when a run is taken up again, as JSON values."""

@@ -1,0 +1,56 @@
+"""Turns `[learning]` of a recipe into how a network is taught from labelled or good parts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from keenline.strict_toml import StrictTable
+
+Loss: TypeAlias = Literal["dice+bce", "focal", "weighted", "cross-entropy"]
+Balance: TypeAlias = Literal["oversample", "weights", "none"]
+Positions: TypeAlias = Literal["learned", "sine", "none"]
+
+_Share = Annotated[float, Field(ge=0, le=0.9)]
+
+
+class LearningSettings(StrictTable):
+    """`[learning]`: which network `keenline learn` teaches, and how.
+
+    Its encoder is `[detector] backbone`. Not every model reads every key; docs/supervised.md says
+    which.
+    """
+
+    model: str = Field(default="unet", min_length=1)
+    """A name of `keenline.training.supervised.learners`."""
+    loss: Loss | None = None
+    """None: the model's own."""
+    balance: Balance = "oversample"
+    """`oversample`: each class is drawn as often; `weights`: it counts as much; `none`: neither."""
+    attention: bool = False
+    """Let a decoder weigh channels and places."""
+    frozen: bool = False
+    """Leave the encoder as it is and teach only what follows it."""
+    dropout: _Share = 0.0
+    """Share of the features before the last layer that are left out at random while learning."""
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    """By which AdamW draws weights towards 0, as a multiple of the rate."""
+    layers: int = Field(default=4, ge=1, le=12)
+    """Of a transformer on convolutional features."""
+    heads: int = Field(default=8, ge=1, le=16)
+    """Of each of its layers."""
+    positions: Positions = "learned"
+    """How that transformer knows where a feature lies."""
+    epochs: int = Field(default=100, ge=1)
+    """At most."""
+    patience: int = Field(default=10, ge=1)
+    """Epochs without a lower validation loss after which learning ends."""
+    batch: int = Field(default=8, ge=1)
+    """Images or crops at a time."""
+    crop: int = Field(default=192, ge=16)
+    """Side in pixels of the squares that a model which marks pixels is shown."""
+    rate: float = Field(default=1e-3, ge=1e-12)
+    """Highest step size."""
+    encoder_rate: float = Field(default=0.2, ge=0, le=1)
+    """Of an encoder that has learnt already, as a share of `rate`."""
