@@ -201,6 +201,10 @@ class KeenlineError(Exception):
         self.next = next
         super().__init__(self._message())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # From another process: keywords are not among `args`, which Python would rebuild it from.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     def _message(self) -> str:
         lines = [f"{self.what} [KL{int(self.code)}]"]
         for label in ("where", "expected", "got", "next"):
@@ -214,6 +218,15 @@ class KeenlineError(Exception):
         facts = {"code": int(self.code), "error": self.what, "where": self.where}
         facts |= {"expected": self.expected, "got": self.got, "next": self.next}
         return {key: value for key, value in facts.items() if value is not None}
+
+
+def _rebuilt(
+    kind: type[KeenlineError], args: tuple[object, ...], facts: dict[str, object]
+) -> KeenlineError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class InputError(KeenlineError):

@@ -32,6 +32,7 @@ from keenline.cli import (
     teach,
     train,
     update,
+    validate,
 )
 from keenline.cli.failures import EXIT_CODES, STOPPED, calm_line
 
@@ -57,6 +58,7 @@ app.command("labels")(labels.labels)
 app.command("agreement")(agreement.agreement)
 app.command("dataset")(dataset.dataset)
 app.command("teach")(teach.teach)
+app.command("validate")(validate.validate)
 app.command("learn", epilog=learn.EPILOG)(learn.learn)
 app.command("augment")(augment.augment)
 app.command("synthesise")(synthesise.synthesise)

@@ -20,6 +20,7 @@ from keenline.data.importers.draft import Draft, checked
 from keenline.data.importers.listing import Listing, listing
 from keenline.data.importers.version_file import open_version, refuse_sealed_folder
 from keenline.data.keenset import is_version
+from keenline.data.leaks import leak_note
 from keenline.errors import Code, DatasetError
 
 
@@ -54,7 +55,8 @@ def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Datase
     `part_pattern` is a regular expression with a group named `part`, searched in each image's
     path relative to `root` with forward slashes; without it each layout says what a part is
     (the file itself, unless noted). Headers of all images and all masks are read; what cannot be
-    used is listed in `Dataset.skipped`.
+    used is listed in `Dataset.skipped`. Of a layout with train and test, a part or an image on both
+    sides is noted.
 
     Raises DatasetError: DATASET_MISSING, DATASET_EMPTY, DATASET_LAYOUT when no layout fits,
     DATASET_NO_GOOD when none of the images is good, DATASET_PART_PATTERN, DATASET_SEALED, and of a
@@ -78,7 +80,7 @@ def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Datase
     notes = refuse_sealed_folder(place, below)
     dataset = _read(files, part_pattern)
     _require_good(dataset)
-    return replace(dataset, notes=dataset.notes + notes)
+    return replace(dataset, notes=dataset.notes + notes + leak_note(dataset))
 
 
 def read_folder(root: Path, part_pattern: str | None = None) -> Dataset:
