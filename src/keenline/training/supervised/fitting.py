@@ -13,7 +13,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
-from torch.utils.data import DataLoader
 
 from keenline.errors import Code, TrainingError
 from keenline.models.base import Progress
@@ -74,8 +73,8 @@ def fit(
         trainer = _trainer(lesson.settings, [clock, patience, keeper])
         trainer.fit(
             lesson,
-            DataLoader(lesson.lots, batch_size=batch, drop_last=False),
-            DataLoader(_Whole(validation), batch_size=1),
+            lesson.learning(batch),
+            lesson.examination(validation),
             ckpt_path=str(checkpoint) if checkpoint.is_file() else None,
         )
         return trainer
@@ -87,20 +86,6 @@ def fit(
         lesson.network.load_state_dict(keeper.weights)
     lesson.network.float().cpu().to(memory_format=torch.contiguous_format).eval()
     return Fitted(trainer.current_epoch, keeper.epoch, keeper.lowest, clock.seconds)
-
-
-class _Whole:
-    """Views as they are, for validation."""
-
-    def __init__(self, views: LabelledViews) -> None:
-        self._views = views
-
-    def __len__(self) -> int:
-        return len(self._views.known)
-
-    def __getitem__(self, number: int) -> tuple[Any, Any]:
-        view = self._views.view(self._views.known[number])
-        return view.pixels.copy(), view.numbers
 
 
 def _trainer(settings: Settings, callbacks: list[Any]) -> Any:

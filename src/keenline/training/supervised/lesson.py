@@ -14,10 +14,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
 
 from keenline.errors import Code, TrainingError
 from keenline.inference.enlarging import enlarge
 from keenline.models.base import Progress
+from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.training.supervised.losses import defect_logit, loss_of
 from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.network import UNet
@@ -75,6 +77,14 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         """(batch, height, width, 3), uint8, as the encoder wants it."""
         return pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
 
+    def learning(self, batch: int) -> Any:
+        """Crops in batches, for `training_step`."""
+        return DataLoader(self.lots, batch_size=batch, drop_last=False)
+
+    def examination(self, views: Any) -> Any:
+        """Views of the parts left out, one by one, for `validation_step`."""
+        return DataLoader(Whole(views), batch_size=1)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[STAMP] = self.stamp
 
@@ -112,7 +122,10 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
     def training_step(self, batch: Any, number: int) -> Any:
         pixels, numbers = batch
         raw = self.network(self.fed(pixels))
-        loss = self.loss(raw, as_seen(numbers, raw.shape[2:]))
+        return self.noted(self.loss(raw, as_seen(numbers, raw.shape[2:])), number)
+
+    def noted(self, loss: Any, number: int) -> Any:
+        """The loss of batch `number`; raises TrainingError (LOSS_NOT_FINITE) when it is none."""
         value = float(loss.detach())
         if not np.isfinite(value):
             raise TrainingError(
@@ -151,9 +164,27 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
     def on_validation_epoch_end(self) -> None:
         both, said, true, surprise, pixels = self._sums
         dice = 2 * both / (said + true) if true else 1.0
-        self.validation_loss = float(1 - dice + surprise / max(1.0, pixels))
+        self.validated(float(1 - dice + surprise / max(1.0, pixels)))
+
+    def validated(self, loss: float) -> None:
+        """An epoch is over, and this is what decides whether its weights are kept."""
+        self.validation_loss = loss
         self.mean_loss = float(np.mean(self._losses)) if self._losses else float("nan")
         self.log(VALIDATION, torch.tensor(self.validation_loss, dtype=torch.float32))
+
+
+class Whole:
+    """Views as they are, for validation."""
+
+    def __init__(self, views: LabelledViews) -> None:
+        self._views = views
+
+    def __len__(self) -> int:
+        return len(self._views.known)
+
+    def __getitem__(self, number: int) -> tuple[Any, Any]:
+        view = self._views.view(self._views.known[number])
+        return view.pixels.copy(), view.numbers
 
 
 def _followed(average: Any, weights: Any, steps: Any) -> Any:
