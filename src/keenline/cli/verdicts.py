@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from keenline.cli.evidence_tables import show_evidence
+
 if TYPE_CHECKING:
     from keenline.cli.terminal import Terminal
-    from keenline.evaluation.intervals import Proportion
     from keenline.evaluation.summary import Evaluation
     from keenline.types import Inspection
 
 COLOURS = {"PASS": "green", "REVIEW": "yellow", "REJECT": "red", "INVALID": "magenta"}
-_ALL = "all of them"
 HEADER = f"{'verdict':<8}{'score':>10}{'of limit':>10}{'regions':>9}{'ms':>8}   image"
 
 
@@ -55,23 +55,8 @@ def summary(inspections: Iterable[tuple[str, float]], threshold: float) -> Text:
 
 
 def show_evaluation(evaluation: Evaluation, terminal: Terminal) -> None:
-    """Recall by class and false alarms with their bounds, then the ranking."""
-    if evaluation.recall:
-        shares = dict(evaluation.recall)
-        if len(shares) > 1:
-            shares[_ALL] = evaluation.recall_overall
-        rows = [
-            [name, *_counts(share), _percent(share.value), _percent(share.lower95)]
-            for name, share in shares.items()
-        ]
-        heading = ["defect class", "inspected", "found", "missed", "recall", "at least"]
-        terminal.table(heading, rows, bold=_ALL)
-        terminal.say()
-    alarms = evaluation.false_alarm_rate
-    row = ["good", *_counts(alarms), _percent(alarms.value), _percent(alarms.upper95)]
-    terminal.table(["good parts", "inspected", "flagged", "passed", "rate", "at most"], [row])
-    terminal.say()
-    terminal.fact("bounds", "exact, one-sided, 95 % confidence")
+    """What may be said of each class and of good parts, then the ranking."""
+    show_evidence(evaluation.evidence, terminal)
     for label, count in evaluation.invalid.items():
         terminal.fact("invalid", f"{count} {label}; never passed, in no rate", "magenta")
     ranking = {
@@ -86,11 +71,3 @@ def show_evaluation(evaluation: Evaluation, terminal: Terminal) -> None:
     if evaluation.ms_per_image is not None:
         p95 = "" if evaluation.ms_p95 is None else f", 95 % within {evaluation.ms_p95:.1f} ms"
         terminal.fact("time", f"{evaluation.ms_per_image:.1f} ms an image{p95}")
-
-
-def _counts(share: Proportion) -> tuple[str, str, str]:
-    return str(share.n), str(share.events), str(share.n - share.events)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 
+from keenline.evaluation.evidence import Evidence
 from keenline.evaluation.intervals import Proportion
 from keenline.evaluation.metrics import PixelMetrics, auroc, average_precision, f1_max
 from keenline.types import GOOD, Inspection, Verdict
@@ -48,6 +49,8 @@ class Evaluation:
     ms_per_image: float | None
     """Median time from decoded image to verdict."""
     ms_p95: float | None
+    evidence: Evidence | None = None
+    """The same in parts, by class, with origins and sizes. The rates above count images."""
 
     def as_dict(self) -> dict[str, object]:
         """JSON values under the keys of `keenline evaluate --json`."""
@@ -69,6 +72,7 @@ class Evaluation:
             "masked_images": self.masked_images,
             "ms_per_image": self.ms_per_image,
             "ms_p95": self.ms_p95,
+            "evidence": None if self.evidence is None else self.evidence.as_dict(),
         }
 
 
@@ -78,6 +82,7 @@ def summarise(
     threshold: float,
     statement: str = "",
     pixels: PixelMetrics | None = None,
+    evidence: Evidence | None = None,
 ) -> Evaluation:
     """Summarise (label, inspection) pairs; `pixels` has already seen the maps with a mask."""
     pairs = list(inspected)
@@ -106,6 +111,7 @@ def summarise(
         invalid=_invalid(pairs),
         ms_per_image=median(times) if times else None,
         ms_p95=times[min(len(times) - 1, int(0.95 * len(times)))] if times else None,
+        evidence=evidence,
     )
 
 
