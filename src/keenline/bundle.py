@@ -136,6 +136,20 @@ class TrainingFacts(_Facts):
     seed: int
     skipped: int = 0
     seconds: float = 0.0
+    dataset_version: str = ""
+    """Id of the dataset version it was; empty where it was a folder."""
+
+
+class TaughtFacts(_Facts):
+    """What the classes beside a memory bank were taught from."""
+
+    images: int
+    """Good ones included."""
+    parts: int
+    data_sha256: str
+    seed: int
+    dataset_version: str = ""
+    """As in `TrainingFacts`."""
 
 
 class Manifest(_Facts):
@@ -159,6 +173,8 @@ class Manifest(_Facts):
     """Scores of the parts behind the threshold, raw."""
     classes: tuple[ClassFacts, ...] = ()
     """What it tells apart besides what is merely strange; the graph answers in this order."""
+    taught: TaughtFacts | None = None
+    """None where there are no classes, or where they were learnt together with all else."""
     facts: dict[str, object] = Field(default_factory=dict)
     """What the detector adds for an auditor."""
     updates: tuple[str, ...] = ()

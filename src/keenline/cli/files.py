@@ -105,12 +105,25 @@ def _facts(bundle: Path, inspector: Inspector, dataset: Dataset | None) -> dict[
         "Detector": manifest.detector
         + (f", {manifest.backbone.name}" if manifest.backbone is not None else ""),
         "Engine": f"{inspector.engine_version}, {manifest.engine.precision}",
-        "Learnt from": f"{training.images} good images, sha256 {training.data_sha256[:12]}",
+        "Learnt from": f"{training.images} "
+        + ("images" if manifest.classes and manifest.taught is None else "good images")
+        + _origin(training.data_sha256, training.dataset_version),
+    }
+    if manifest.taught is not None:
+        taught = manifest.taught
+        facts["Classes from"] = f"{taught.images} images of {taught.parts} parts" + _origin(
+            taught.data_sha256, taught.dataset_version
+        )
+    facts |= {
         "Recipe": f"sha256 {manifest.recipe_sha256[:12]}",
     }
     if dataset is not None:
         facts["Inspected"] = f"{dataset.root.resolve().name}, sha256 {dataset.sha256[:12]}"
     return facts | {"Keenline": __version__}
+
+
+def _origin(sha256: str, version: str) -> str:
+    return f", sha256 {sha256[:12]}" + (f", dataset version {version[:12]}" if version else "")
 
 
 class _Reader:

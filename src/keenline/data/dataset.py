@@ -34,6 +34,8 @@ class Dataset:
     """What the user should know although nothing is wrong enough to skip; one sentence each."""
     ignored: int = 0
     """Number of files that are not images."""
+    version: str = ""
+    """Id of the dataset version it was read from, 64 hexadecimal digits; empty for a folder."""
     _hashes: dict[Path, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -73,7 +73,9 @@ def train(
     learning = read.only(learn)
     groups = part_numbers(learning.samples, hashes)
     learnt = chosen.detector.learn(
-        learning_set(learning, groups, framing, recipe.inspect), seed=seed, progress=progress
+        learning_set(learning, groups, framing, recipe.inspect, recipe.lighting),
+        seed=seed,
+        progress=progress,
     )
     calibration = calibrate(
         learnt,
@@ -95,6 +97,7 @@ def train(
         seed=seed,
         skipped=len(skipped),
         seconds=round(time.perf_counter() - start, 2),
+        dataset_version=dataset.version,
     )
     manifest = _manifest(recipe, chosen, framing, calibration, training, learnt)
     members = {GRAPH: learnt.graph.SerializeToString(), **learnt.members}

@@ -52,6 +52,7 @@ def as_dataset(version: DatasetVersion, file: Path, samples: Collection[VersionS
         samples=tuple(_sample(folder, each) for each in samples),
         layout=f"{NAME} {file.name}",
         notes=tuple(notes),
+        version=version.id,
         _hashes={folder / each.path: each.sha256 for each in samples},
     )
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,12 +31,13 @@ from keenline.training.lesson_samples import classes_of, usable_samples
 from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.training.supervised.left_out import left_out
 from keenline.training.supervised.lots import Lots
-from keenline.training.supervised.recording import Subject, manifest_of, notes_on
+from keenline.training.supervised.recording import DETECTOR, Subject, manifest_of, notes_on
 from keenline.training.supervised.settings import Settings, check_extra, unfinished
 
 if TYPE_CHECKING:
+    from keenline.training.supervised.finishing import Finisher
     from keenline.training.supervised.fitting import Fitted
-    from keenline.training.supervised.lesson import Line
+    from keenline.training.supervised.lesson import Lesson, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,19 @@ def learn(
     output, recipe = Path(output), recipe or Recipe()
     settings = settings or Settings()
     check_writable(output)
-    run = _Run(dataset, output, recipe, settings, progress)
+    run = Run(dataset, output, recipe, settings, progress)
     fitted = run.teach(resume=resume, told=told)
     return run.finish(fitted, start)
 
 
-class _Run:
-    """What one run works on."""
+class Run:
+    """What one run works on; other models that mark pixels replace what differs.
+
+    `network`, `crop_of`, `lesson`, `finisher`, `facts` and `said` are asked in this order.
+    """
+
+    model = DETECTOR
+    """What the bundle calls it."""
 
     def __init__(
         self,
@@ -131,35 +138,21 @@ class _Run:
 
     def teach(self, *, resume: bool, told: Callable[[Line], None]) -> Fitted:
         from keenline.training.supervised.fitting import fit
-        from keenline.training.supervised.lesson import Lesson
-        from keenline.training.supervised.network import UNet
 
-        settings, about = self._settings, self._encoder.about
+        settings = self._settings
         learning = self._views.only(~self._out)
         sides = [max(learning.view(known).numbers.shape) for known in learning.known]
+        self._network = self.network()
         lots = Lots(
             learning,
             seed=settings.seed,
-            crop=min(settings.crop, -(-max(sides) // about.multiple_of) * about.multiple_of),
+            crop=self.crop_of(max(sides)),
             crops=settings.crops,
             brightness=self._recipe.augment.brightness,
             rotations=self._recipe.augment.rotations,
             balance=settings.balance,
         )
-        self._network = UNet(
-            self._encoder,
-            len(self._classes),
-            attention=settings.attention,
-            dropout=settings.dropout,
-            frozen=settings.frozen,
-        )
-        lesson = Lesson(
-            self._network,
-            settings,
-            lots,
-            learning.share_of_defects(),
-            (about.scale, about.offset),
-        )
+        lesson = self.lesson(lots, learning.share_of_defects())
         stamp = settings.lasting() | {
             "recipe": self._recipe.sha256,
             "images": self._data_sha256(),
@@ -177,50 +170,104 @@ class _Run:
         self._said += [f"{len(lots.gone)} images could not be read again"] if lots.gone else []
         return fitted
 
-    def finish(self, fitted: Fitted, start: float) -> Learnt:
+    def network(self) -> Any:
+        """What is taught, from the encoder."""
+        from keenline.training.supervised.network import UNet
+
+        settings = self._settings
+        return UNet(
+            self._encoder,
+            len(self._classes),
+            attention=settings.attention,
+            dropout=settings.dropout,
+            frozen=settings.frozen,
+        )
+
+    def crop_of(self, longest: int) -> int:
+        """Side of a crop; longest: side of any view, all in pixels."""
+        multiple = self._encoder.about.multiple_of
+        return min(self._settings.crop, -(-longest // multiple) * multiple)
+
+    def lesson(self, lots: Lots, share_of_defects: float) -> Lesson:
+        """What moves the network; share_of_defects: of the pixels that are learnt from, 0..1."""
+        from keenline.training.supervised.lesson import Lesson
+
+        about = self._encoder.about
+        feed = (about.scale, about.offset)
+        return Lesson(self._network, self._settings, lots, share_of_defects, feed)
+
+    def finisher(self, out: LabelledViews) -> type[Finisher]:  # noqa: ARG002 - others need it
+        """What makes a graph of the network; out: views of the parts left out."""
         from keenline.training.supervised.finishing import Finisher
+
+        return Finisher
+
+    def facts(self) -> dict[str, object]:
+        """What the manifest tells besides, JSON values."""
+        return {}
+
+    def said(self) -> dict[str, str]:
+        """What the user is told besides, a word or two each, and the words of it."""
+        return {}
+
+    def finish(self, fitted: Fitted, start: float) -> Learnt:
         from keenline.training.supervised.judging import Evidence
 
         out, learning = self._views.only(self._out), self._views.only(~self._out)
-        parts = self._parts[self._out]
-        evidence = Evidence(out.samples, parts, self._classes, self._recipe.gates)
-        finisher = Finisher(
-            self._network,
-            self._encoder.about,
-            self._recipe,
-            self._framing,
-            self._size(),
-            evidence,
-            self._progress,
-        )
+        evidence = self._evidence(out)
+        finisher = Finisher(self._form(), self._recipe, self._framing, evidence, self._progress)
         settled, notes = finisher.settled(learning)
         # About as many as were left out. Good and defective ones stand in blocks: every n-th keeps
         # their shares.
         step = max(1, len(learning.samples) // len(out.samples))
-        learnt_f1 = finisher.judge_all(settled, learning.samples[::step]).pixel_f1
+        known = learning.samples[::step]
+        measured = self._measured(settled.judged, finisher.judge_all(settled, known), known)
         subject = self._subject()
         manifest = manifest_of(
             subject,
             fitted,
             settled,
             evidence,
-            pixel_f1_learnt=learnt_f1,
+            measured,
             seconds=time.perf_counter() - start,
         )
-        members = {GRAPH: settled.graph, HEAD: settled.head.to_bytes()}
-        bundle = write_bundle(self._output, manifest, members)
+        bundle = write_bundle(self._output, manifest, {GRAPH: settled.graph, **settled.members})
         for left in (self._checkpoint, unfinished(self._checkpoint)):
             left.unlink(missing_ok=True)
         return Learnt(
             bundle,
             self._output,
-            (*self._dataset.notes, *self._said, *notes_on(manifest, subject), *notes),
+            (*self._dataset.notes, *self._said, *notes_on(manifest, subject, measured), *notes),
             (*self._dataset.skipped, *self._skipped),
             time.perf_counter() - start,
             fitted.epochs,
-            settled.judged.pixel_f1,
-            learnt_f1,
+            measured.unseen if self.marks_pixels else math.nan,
+            measured.learnt if self.marks_pixels else math.nan,
+            {} if self.marks_pixels else {measured.name: measured.words},
         )
+
+    def _form(self) -> Form:
+        from keenline.training.supervised.finishing import MarkingForm, inspected_grid
+
+        size = self._size()
+        return MarkingForm(
+            self._network,
+            self._encoder.about,
+            size,
+            self._classes,
+            inspected_grid(self._recipe, self._framing, size, self._network.stride),
+        )
+
+    def _evidence(self, out: LabelledViews) -> Evidence:
+        from keenline.training.supervised.judging import Evidence
+
+        return Evidence(
+            out.samples, self._parts[self._out], self._classes, self._recipe.gates
+        )
+
+    def _measured(self, unseen: Judged, learnt: Judged, known: Sequence[Sample]) -> Measured:
+        """known: the samples behind `learnt`."""
+        return Measured("pixel F1", unseen.pixel_f1, learnt.pixel_f1)
 
     def _subject(self) -> Subject:
         return Subject(
@@ -232,6 +279,7 @@ class _Run:
             parts=self._parts,
             out=self._out,
             data_sha256=self._data_sha256(),
+            dataset_version=self._dataset.version,
             skipped=len(self._skipped) + len(self._dataset.skipped),
             weights=sum(p.numel() for p in self._network.parameters()),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from keenline.bundle import (
 )
 from keenline.recipe import Recipe
 from keenline.training.lesson_samples import classes_of, highest
-from keenline.training.supervised.settings import LOSSES, Settings
+from keenline.training.supervised.settings import Settings
 from keenline.types import Sample
 
 if TYPE_CHECKING:
@@ -29,17 +29,37 @@ if TYPE_CHECKING:
     from keenline.training.supervised.fitting import Fitted
     from keenline.training.supervised.judging import Evidence
 
-DETECTOR = "unet"
-"""What a bundle calls this way of learning."""
-
 LARGEST_GAP = 0.1
-"""Between pixel F1 on what was learnt and on parts left out; more is learning by heart."""
+"""Between what was learnt and parts left out; more is learning by heart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How well it does on parts left out, and on parts that it learnt from."""
+
+    name: str
+    """For people."""
+    unseen: float
+    """0..1; NaN where there was nothing to measure on."""
+    learnt: float
+
+    @property
+    def key(self) -> str:
+        """What a manifest calls it."""
+        return self.name.lower().replace(" ", "_")
+
+    @property
+    def words(self) -> str:
+        """One line."""
+        return f"{self.unseen:.3f} on parts left out, {self.learnt:.3f} on those learnt from"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What was learnt from, and with what."""
 
+    detector: str
+    """What the bundle calls this way of learning."""
     recipe: Recipe
     settings: Settings
     framing: FramingFacts
@@ -50,9 +70,12 @@ class Subject:
     out: NDArray[np.bool_]
     """(samples,): left out of learning."""
     data_sha256: str
+    dataset_version: str
     skipped: int
     weights: int
     """Numbers in the network."""
+    facts: Mapping[str, object]
+    """What else an auditor wants to know of how it was learnt."""
 
 
 def manifest_of(
@@ -60,8 +83,8 @@ def manifest_of(
     fitted: Fitted,
     settled: Settled,
     evidence: Evidence,
+    measured: Measured,
     *,
-    pixel_f1_learnt: float,
     seconds: float,
 ) -> Manifest:
     """Everything about the bundle except its graph."""
@@ -69,7 +92,7 @@ def manifest_of(
     return Manifest(
         keenline=keenline.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        detector=DETECTOR,
+        detector=subject.detector,
         recipe=recipe,
         recipe_sha256=recipe.sha256,
         framing=subject.framing,
@@ -90,6 +113,7 @@ def manifest_of(
             seed=subject.settings.seed,
             skipped=subject.skipped,
             seconds=round(seconds, 2),
+            dataset_version=subject.dataset_version,
         ),
         held_out_scores=tuple(
             round(float(score), 6)
@@ -97,22 +121,19 @@ def manifest_of(
         ),
         classes=_class_facts(subject, evidence, settled),
         facts={
-            "loss": subject.settings.loss_among(LOSSES),
-            "attention": subject.settings.attention,
-            "balance": subject.settings.balance,
-            "frozen": subject.settings.frozen,
+            **subject.facts,
             "weights": subject.weights,
             "epochs": fitted.epochs,
             "best_epoch": fitted.best_epoch,
             "validation_loss": round(fitted.validation_loss, 5),
             "learning_seconds": round(fitted.seconds, 1),
-            "pixel_f1_left_out": _number(settled.judged.pixel_f1),
-            "pixel_f1_learnt": _number(pixel_f1_learnt),
+            f"{measured.key}_left_out": _number(measured.unseen),
+            f"{measured.key}_learnt": _number(measured.learnt),
         },
     )
 
 
-def notes_on(manifest: Manifest, subject: Subject) -> tuple[str, ...]:
+def notes_on(manifest: Manifest, subject: Subject, measured: Measured) -> tuple[str, ...]:
     """What is too little to claim anything from, one sentence each."""
     needed = manifest.recipe.gates.minimum_samples_to_reject
     few = [f"{known.name} {known.parts}" for known in manifest.classes if known.parts < needed]
@@ -127,11 +148,11 @@ def notes_on(manifest: Manifest, subject: Subject) -> tuple[str, ...]:
         notes.append(f"not measured, because no part could be left out: {', '.join(once)}")
     if subject.settings.from_scratch:
         notes.append("the network began with random weights, as was asked for")
-    learnt, unseen = (manifest.facts[f"pixel_f1_{which}"] for which in ("learnt", "left_out"))
-    if isinstance(learnt, float) and isinstance(unseen, float) and learnt - unseen > LARGEST_GAP:
+    if measured.learnt - measured.unseen > LARGEST_GAP:  # not so where one is NaN
         notes.append(
-            f"it does much better on what it learnt (pixel F1 {learnt:.2f}) than on parts left "
-            f"out ({unseen:.2f}): it learns by heart; more labelled parts would help most"
+            f"it does much better on what it learnt ({measured.name} {measured.learnt:.2f}) than on "
+            f"parts left out ({measured.unseen:.2f}): it learns by heart; more labelled parts would "
+            "help most"
         )
     return tuple(notes)
 
