@@ -175,6 +175,12 @@ def test_the_uncertain_band_asks_for_review_on_both_sides_of_the_threshold(score
         prediction(dent=score), threshold=1.0, recipe=rules, training_counts={"dent": 50}
     )
     assert decision.verdict is verdict
+    own = DefectClass(name="dent", authority=Authority.REJECT, uncertain_band=0.2)
+    rules = recipe(own, uncertain_band=0.5)
+    decision = decide(
+        prediction(dent=score), threshold=1.0, recipe=rules, training_counts={"dent": 50}
+    )
+    assert decision.verdict is verdict
 
 
 def test_a_class_the_recipe_does_not_name_asks_for_review():

@@ -93,7 +93,7 @@ def _class_finding(
     name: str, score: float, defect: DefectClass, recipe: Recipe, samples: int
 ) -> tuple[Verdict, str] | None:
     value, limit = _apart(score, defect.threshold)
-    band = recipe.gates.uncertain_band
+    band = recipe.gates.uncertain_band if defect.uncertain_band is None else defect.uncertain_band
     if band > 0 and abs(score - defect.threshold) <= band * defect.threshold:
         return Verdict.REVIEW, f"{name} {value} lies within {band:.4g} of its threshold {limit}"
     if score <= defect.threshold:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from keenline.augment_settings import ClassAugment
 from keenline.errors import Code, RecipeError
 from keenline.learning_settings import LearningSettings
+from keenline.lighting_settings import LightingSettings
 from keenline.strict_toml import Fault, StrictTable, TomlFaults, content_fault, parse_strictly
 from keenline.toml_lines import KeyPath
 from keenline.types import ANOMALY, GOOD, Authority
@@ -112,6 +113,10 @@ class DefectClass(StrictTable):
     """Confidence above which the class is taken to be there."""
     miss_cost: float = Field(default=100.0, ge=0)
     """Cost of one missed defect, in the unit of `[costs]`."""
+    prevalence: float | None = Field(default=None, ge=0, le=1)
+    """Share of the parts on the line that show it; without it, that of the labelled parts."""
+    uncertain_band: float | None = Field(default=None, ge=0, le=1)
+    """In place of `gates.uncertain_band` for this class."""
     minimum_area_mm2: float | None = Field(default=None, ge=0)
     """Smaller defects of this class are tolerated; without it, none is."""
     augment: ClassAugment = ClassAugment()
@@ -156,6 +161,7 @@ class Recipe(StrictTable):
     part: str = ""
     """Name of the product, for people."""
     image: ImageSettings = ImageSettings()
+    lighting: LightingSettings = LightingSettings()
     inspect: InspectSettings = InspectSettings()
     augment: AugmentSettings = AugmentSettings()
     gates: Gates = Gates()
@@ -183,7 +189,8 @@ class Recipe(StrictTable):
         values = self.model_dump(mode="json")
         _drop_unsaid(values["augment"], AugmentSettings(), ("full_well", "read_noise"))
         for defect, table in zip(self.classes, values["classes"], strict=True):
-            _drop_unsaid(table, DefectClass(name=defect.name), ("augment",))
+            _drop_unsaid(table, DefectClass(name=defect.name), _LATER_CLASS_KEYS)
+        _drop_unsaid(values, Recipe(), ("lighting",))
         _drop_unsaid(values["learning"], LearningSettings(), tuple(LearningSettings.model_fields))
         if not values["learning"]:
             del values["learning"]
@@ -212,6 +219,9 @@ def load_recipe(path: Path | str) -> Recipe:
         return parse_strictly(text, Recipe, also=_repeated_names_in)
     except TomlFaults as error:
         raise _recipe_error(path, error.faults, is_syntax=error.is_syntax) from error
+
+
+_LATER_CLASS_KEYS = ("augment", "prevalence", "uncertain_band")
 
 
 def _drop_unsaid(table: dict[str, Any], default: StrictTable, keys: Sequence[str]) -> None:
