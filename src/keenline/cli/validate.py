@@ -142,8 +142,9 @@ def _show(found: Validated, dataset: Dataset, terminal: Terminal) -> None:
     )
     terminal.fact("any class", _words(estimate.recall, "least"))
     terminal.fact("not passed", _words(estimate.flagged, "least") + ", strange ones included")
-    terminal.fact("false alarms", _words(estimate.false_alarms, "most") + " of the good parts")
-    terminal.fact("", _words(estimate.class_alarms, "most") + " by a class")
+    alarms = _words(estimate.false_alarms, "most")
+    terminal.fact("alarms", f"{alarms} of the good parts did not pass")
+    terminal.fact("", f"{_words(estimate.class_alarms, 'most')} for a class")
     if estimate.average_precision is not None:
         anomaly = estimate.anomaly_average_precision
         terminal.fact(

@@ -216,7 +216,9 @@ def _confusion(valid: Sequence[Judged], classes: Sequence[str]) -> dict[str, dic
     for each in valid:
         for name in each.shows or (GOOD,):
             counts[name][_taken_for(each, name)] += 1
-    columns = (*classes, STRANGE, NOTHING)
+    # A bundle may name a class that none of these images shows.
+    known = sorted({*classes}.union(*(each.certain for each in valid)))
+    columns = (*known, STRANGE, NOTHING)
     return {true: {said: counts[true][said] for said in columns} for true in counts}
 
 
