@@ -7,22 +7,20 @@ that `accuracy.py` never tests; the column "untouched" holds the other half alon
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from datasets import DATA
+from defect_measures import Pixels, certainty, spread, told_apart
 from labelled_sets import kolektor_all, magnetic_tile_fifty, untouched
-from numpy.typing import NDArray
 from results_file import Start, circumstances, table, write_section
 
 from keenline.data.class_masks import class_masks
 from keenline.data.dataset import Dataset
-from keenline.evaluation.metrics import auroc, average_precision
+from keenline.evaluation.metrics import average_precision
 from keenline.inference.enlarging import enlarge
 from keenline.inference.inspector import Inspector
 from keenline.training.fit import train
@@ -49,32 +47,6 @@ COLUMNS = (
 )
 
 
-@dataclass(slots=True)
-class _Pixels:
-    """Counts of pixels over images."""
-
-    hit: int = 0
-    missed: int = 0
-    wrong: int = 0
-    right: int = 0
-
-    def add(self, said: NDArray[np.bool_], true: NDArray[np.bool_]) -> None:
-        self.hit += int((said & true).sum())
-        self.missed += int((~said & true).sum())
-        self.wrong += int((said & ~true).sum())
-        self.right += int((~said & ~true).sum())
-
-    @property
-    def f1(self) -> float:
-        return 2 * self.hit / max(1, 2 * self.hit + self.missed + self.wrong)
-
-    @property
-    def mean_iou(self) -> float:
-        """Of defective and of good pixels."""
-        defect = self.hit / max(1, self.hit + self.missed + self.wrong)
-        return (defect + self.right / max(1, self.right + self.missed + self.wrong)) / 2
-
-
 def main() -> None:
     asked = _asked()
     if not DATA.is_dir():
@@ -89,7 +61,7 @@ def main() -> None:
     }
     for name, split in ways.items():
         runs = [_tested(split(seed), seed, untouched(tile)) for seed in range(asked.seeds)]
-        rows.append([name, *(_mean([run[key] for run in runs], n) for key, _, n in COLUMNS)])
+        rows.append([name, *(spread([run[key] for run in runs], n) for key, _, n in COLUMNS)])
         print(*rows[-1], sep=" | ", flush=True)
     left_out = _leave_one_out(kolektor_all(DATA / "kolektorsdd"), asked.seeds)
     print(left_out, flush=True)
@@ -110,7 +82,7 @@ def _tested(dataset: Dataset, seed: int, untouched: set[Path]) -> dict[str, floa
         taught = teach(fitted.path, dataset, seed=seed)
         inspector = Inspector.open(fitted.path)
     tested = [sample for sample in dataset.samples if sample.split == "test"]
-    pixels, found = _Pixels(), []
+    pixels, found = Pixels(), []
     for sample in tested:
         inspection = inspector.inspect(sample.image)
         said = inspection.prediction
@@ -125,7 +97,7 @@ def _tested(dataset: Dataset, seed: int, untouched: set[Path]) -> dict[str, floa
                 enlarge(np.max(list(said.class_maps.values()), axis=0), true.shape) > 0.5, true
             )
     scores = {
-        "classes": [_certainty(said) for _, said in found],
+        "classes": [certainty(said) for _, said in found],
         "anomaly": [said.score for _, said in found],
         "both": [_both(said, inspector.threshold) for _, said in found],
     }
@@ -137,8 +109,8 @@ def _tested(dataset: Dataset, seed: int, untouched: set[Path]) -> dict[str, floa
         for (sample, said), flagged in zip(found, taken, strict=True)
         if flagged and not sample.is_good
     ]
-    return {name: _auroc(values, good) for name, values in scores.items()} | {
-        "untouched": _auroc(np.array(scores["both"])[mine], good[mine]),
+    return {name: told_apart(values, good) for name, values in scores.items()} | {
+        "untouched": told_apart(np.array(scores["both"])[mine], good[mine]),
         "f1": pixels.f1,
         "iou": pixels.mean_iou,
         "recall": float(taken[~good].mean()),
@@ -160,7 +132,7 @@ def _leave_one_out(dataset: Dataset, seeds: int) -> str:
     return (
         f"kolektorsdd, {len(dataset.defects)} defective and {len(dataset.good)} good images, "
         "leave-one-part-out: average precision of the class "
-        f"{_mean(values, 3)} (the bank behind it has seen the good views of the parts left out)."
+        f"{spread(values, 3)} (the bank behind it has seen the good views of the parts left out)."
     )
 
 
@@ -170,28 +142,12 @@ def _precision(taught: Taught) -> float:
     return average_precision(scores[good], scores[~good])
 
 
-def _certainty(said: Prediction) -> float:
-    """Logit of the highest confidence."""
-    highest = float(np.clip(max(said.class_scores.values()), 1e-6, 1 - 1e-6))
-    return float(np.log(highest / (1 - highest)))
-
-
 def _both(said: Prediction, threshold: float) -> float:
-    return _certainty(said) + ANOMALY_WEIGHT * (said.score / threshold - 1)
+    return certainty(said) + ANOMALY_WEIGHT * (said.score / threshold - 1)
 
 
 ANOMALY_WEIGHT = 4.0
 """Logits for an anomaly of twice its threshold; chosen on the validation half of magnetic-tile."""
-
-
-def _auroc(values: list[float] | NDArray[np.float64], good: NDArray[np.bool_]) -> float:
-    scores = np.asarray(values)
-    return auroc(scores[good], scores[~good])
-
-
-def _mean(values: list[float], digits: int) -> str:
-    half = (max(values) - min(values)) / 2
-    return f"{statistics.mean(values):.{digits}f} ± {half:.{digits}f}"
 
 
 def _asked() -> argparse.Namespace:

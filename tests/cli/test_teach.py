@@ -73,7 +73,12 @@ def test_synthetic_images_are_learnt_from_too(
     taught = ("teach", learnt, "--labelled", labelled, "-o", tmp_path / "taught.keen", "--json")
     record = keenline(*taught, "--synthetic", made).record
     assert record["synthetic"] == number
-    assert f"and {number} synthetic ones" in record["updates"][-1]
+    assert 0 < record["synthetic_share"] <= 0.5
+    share = f"{record['synthetic_share']:.0%}"
+    assert f"and {number} synthetic ones, {share} of the defective cells" in record["updates"][-1]
+    refused = keenline(*taught, "--synthetic", made, "--share", 0.8)
+    assert refused.code == 4
+    assert "--mostly-synthetic" in refused.record["next"]
     broken = keenline(*taught, "--synthetic", labelled)
     assert broken.code == 3
     assert broken.record["code"] == Code.DATASET_SYNTHETIC

@@ -43,6 +43,19 @@ def teach(
             metavar="DIR",
         ),
     ] = None,
+    share: Annotated[
+        float,
+        typer.Option(
+            "--share",
+            min=0,
+            max=0.9,
+            help="Share of synthetic defects among those learnt of each class, at most.",
+        ),
+    ] = 0.5,
+    mostly_synthetic: Annotated[
+        bool,
+        typer.Option("--mostly-synthetic", help="Insist on a share above 0.5."),
+    ] = False,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="The same seed and images teach the same.")
     ] = 0,
@@ -70,7 +83,14 @@ def teach(
         describe(dataset, terminal)
         with terminal.steps() as progress:
             taught = teaching.teach(
-                bundle, dataset, output=output, seed=seed, synthetic=made, progress=progress
+                bundle,
+                dataset,
+                output=output,
+                seed=seed,
+                synthetic=made,
+                share=share,
+                mostly_synthetic=mostly_synthetic,
+                progress=progress,
             )
         if as_json:
             terminal.emit(_record(taught))
@@ -84,8 +104,12 @@ def _conclude(taught: Taught, dataset: Dataset, terminal: Terminal) -> None:
     terminal.fact("taught", f"{len(classes)} classes, in {taught.seconds:.1f} s")
     for known in classes:
         terminal.fact("", words_of(known))
-    if taught.synthetic:
-        terminal.fact("synthetic", f"{taught.synthetic} images learnt from too")
+    if taught.synthetic.images:
+        terminal.fact(
+            "synthetic",
+            f"{taught.synthetic.images} images learnt from too, "
+            f"{taught.synthetic.share:.0%} of the defective cells",
+        )
     show_news(dataset, taught.notes, taught.skipped, terminal)
     terminal.fact("bundle", str(taught.path), "bold")
     terminal.fact("", f"sha256 {taught.bundle.sha256[:12]}")
@@ -110,7 +134,8 @@ def _record(taught: Taught) -> dict[str, object]:
         "bundle": str(taught.path),
         "sha256": taught.bundle.sha256,
         "classes": [known.model_dump(mode="json") for known in taught.bundle.manifest.classes],
-        "synthetic": taught.synthetic,
+        "synthetic": taught.synthetic.images,
+        "synthetic_share": round(taught.synthetic.share, 4),
         "updates": list(taught.bundle.manifest.updates),
         "seconds": round(taught.seconds, 3),
         "notes": list(taught.notes),

@@ -47,7 +47,13 @@ from keenline.training.lesson_samples import (
     inspected_cells,
     usable_samples,
 )
-from keenline.training.synthetic_cells import SyntheticCells, draw_synthetic
+from keenline.training.synthetic_cells import (
+    LARGEST_SHARE,
+    SyntheticCells,
+    Used,
+    check_share,
+    draw_synthetic,
+)
 from keenline.types import Sample
 
 
@@ -63,7 +69,7 @@ class Taught:
     seconds: float
     left_out: tuple[LeftOut, ...]
     """What was said of each labelled image while it was left out of learning."""
-    synthetic: int = 0
+    synthetic: Used
     """Synthetic images that were learnt from too."""
 
 
@@ -84,6 +90,8 @@ def teach(
     seed: int = 0,
     folds: int = FOLDS,
     synthetic: Sequence[SyntheticSample] = (),
+    share: float = LARGEST_SHARE,
+    mostly_synthetic: bool = False,
     progress: Progress = silent,
 ) -> Taught:
     """Teach a bundle the classes of a dataset; in its place unless `output` is given.
@@ -95,20 +103,23 @@ def teach(
 
     folds: times that parts are left out, 2 or more; as many as there are parts is leave-one-out.
     synthetic: learnt from beside the real images, never measured on, and left out with any image
-    that they were made from; only of classes that real images show.
+    that they were made from; only of classes that real images show, and of none that was made from
+    an image of a test split. share: of synthetic cells among those of each class, at most; 0 to
+    `LARGEST_SHARE`, and above it only `mostly_synthetic`.
 
     Raises BundleError (BUNDLE_CANNOT_UPDATE for a detector without embeddings), DatasetError
-    (DATASET_NO_GOOD, DATASET_NO_DEFECT), TrainingError (TOO_FEW_IMAGES, VERDICT_PARITY) or
-    OutputError; the bundle is untouched then.
+    (DATASET_NO_GOOD, DATASET_NO_DEFECT), TrainingError (OPTION_CONFLICT, TOO_FEW_IMAGES,
+    VERDICT_PARITY) or OutputError; the bundle is untouched then.
     """
     start = time.perf_counter()
     path = Path(path)
     output = Path(output) if output is not None else path
+    check_share(share, mostly_synthetic=mostly_synthetic)
     bundle = read_bundle(path)
     check_writable(output)
     lesson = _Lesson(bundle, path, labelled, progress)
     cells, skipped = lesson.draw(seed)
-    made = lesson.draw_synthetic(synthetic, seed)
+    made = lesson.draw_synthetic(synthetic, share, seed)
     scores = lesson.leave_out(cells, made, seed, folds)
     head, facts = lesson.learn(made.beside(cells), scores, seed)
     graph = with_head(lesson.graph, head, lesson.mask)
@@ -118,8 +129,9 @@ def teach(
         f"{datetime.now(UTC).isoformat(timespec='seconds')}: taught {len(facts)} classes "
         f"from {sum(f.images for f in facts)} labelled images"
     )
-    if made.samples:
-        word += f" and {len(made.samples)} synthetic ones"
+    used = made.used(cells)
+    if used.images:
+        word += f" and {used.images} synthetic ones, {used.share:.0%} of the defective cells"
     manifest = bundle.manifest.model_copy(
         update={"classes": facts, "updates": (*bundle.manifest.updates, word)}
     )
@@ -128,7 +140,7 @@ def teach(
     left_out = lesson.left_out(scores)
     notes = (*lesson.notes(facts), *made.notes)
     unread = (*skipped, *made.skipped)
-    return Taught(written, output, notes, unread, seconds, left_out, len(made.samples))
+    return Taught(written, output, notes, unread, seconds, left_out, used)
 
 
 class _Lesson:
@@ -137,6 +149,7 @@ class _Lesson:
     def __init__(self, bundle: Bundle, path: Path, labelled: Dataset, progress: Progress) -> None:
         self._manifest = bundle.manifest
         self._progress = progress
+        self._labelled = labelled
         self._framing = Framing(bundle.manifest.framing)
         self.graph = without_head(onnx.load_from_string(bundle.members[GRAPH]))
         if not embeds(self.graph):
@@ -175,15 +188,20 @@ class _Lesson:
             self._parts = self._parts[kept]
         return cells, (*self._skipped, *unread)
 
-    def draw_synthetic(self, synthetic: Sequence[SyntheticSample], seed: int) -> SyntheticCells:
+    def draw_synthetic(
+        self, synthetic: Sequence[SyntheticSample], share: float, seed: int
+    ) -> SyntheticCells:
         """Cells of the synthetic samples of the classes that real ones show."""
         if not synthetic:
             return SyntheticCells()
+        tested = [sample for sample in self._labelled.samples if sample.split == "test"]
         return draw_synthetic(
             synthetic,
             self._classes,
             self._engine(cells_graph(self.graph)),
             self._framing,
+            share=share,
+            tested=self._labelled.hashes(tested).values(),
             rng=np.random.default_rng(seed),
             progress=self._progress,
         )
