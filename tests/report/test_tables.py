@@ -56,6 +56,7 @@ def test_the_record_of_one_image() -> None:
         ],
         "ms": 3.0,
         "reasons": ["anomaly"],
+        "class_scores": {},
     }
 
 

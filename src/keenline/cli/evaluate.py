@@ -81,7 +81,11 @@ def evaluate(
             inspector = Inspector.open(bundle, engine=engine, threads=threads)
             dataset = open_dataset(data, part_pattern=part_pattern)
             origins = origins_of(data, dataset, provenance)
-            dataset = replace(dataset, notes=dataset.notes + origins.notes)
+            dataset = replace(
+                dataset,
+                samples=origins.samples(dataset.samples),
+                notes=dataset.notes + origins.notes,
+            )
         describe(dataset, terminal)
         show_threshold(inspector.bundle, terminal)
         terminal.say()

@@ -91,7 +91,7 @@ def labelled_rows(inspected: Iterable[tuple[Sample, Inspection]]) -> list[Report
     from keenline.report.content import ReportRow
 
     return [
-        ReportRow(sample.image, inspection, label=sample.label, mask=sample.mask)
+        ReportRow(sample.image, inspection, label=sample.label, mask=sample.mask, part=sample.part)
         for sample, inspection in inspected
     ]
 

@@ -36,6 +36,8 @@ class ReportRow:
     mask: Path | None = None
     findings: tuple[Finding, ...] = ()
     """Most conspicuous first; empty: the regions of the prediction are shown instead."""
+    part: str = ""
+    """The physical part; empty: the image stands for itself."""
 
     @property
     def score(self) -> float | None:

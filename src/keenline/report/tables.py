@@ -25,8 +25,10 @@ COLUMNS = (
     "height_px",
     "ms",
     "reasons",
+    "part",
+    "class_scores",
 )
-"""Columns of the CSV and Parquet files; one row an image."""
+"""Columns of the CSV and Parquet files; one row an image. `class_scores` is a JSON object."""
 
 
 def inspection_record(image: str, inspection: Inspection) -> dict[str, object]:
@@ -40,6 +42,7 @@ def inspection_record(image: str, inspection: Inspection) -> dict[str, object]:
         "regions": [] if prediction is None else [_region(item) for item in prediction.regions],
         "ms": round(float(inspection.milliseconds), 3),
         "reasons": list(inspection.decision.reasons),
+        "class_scores": _class_scores(inspection),
     }
 
 
@@ -55,7 +58,8 @@ def write_json(content: ReportContent, path: Path) -> None:
         "verdicts": {verdict.value: count for verdict, count in content.verdicts.items()},
         "evaluation": None if evaluation is None else evaluation.as_dict(),
         "images": [
-            inspection_record(str(row.image), row.inspection) | {"label": row.label}
+            inspection_record(str(row.image), row.inspection)
+            | {"label": row.label, "part": row.part}
             for row in content.rows
         ],
         "skipped": [{"path": str(item.path), "problem": item.problem} for item in content.skipped],
@@ -89,7 +93,9 @@ def write_parquet(content: ReportContent, path: Path) -> None:
             next="pip install 'keenline[parquet]', or write CSV",
         ) from missing
     kinds = {"regions": pa.int32(), "width_px": pa.int32(), "height_px": pa.int32()}
-    kinds |= dict.fromkeys(("image", "label", "verdict", "reasons"), pa.string())
+    kinds |= dict.fromkeys(
+        ("image", "label", "verdict", "reasons", "part", "class_scores"), pa.string()
+    )
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
     rows = [_text_safe(_flat(row)) for row in content.rows]
     buffer = io.BytesIO()
@@ -114,7 +120,14 @@ def _flat(row: ReportRow) -> dict[str, object]:
         "height_px": inspection.size[1],
         "ms": round(inspection.milliseconds, 3),
         "reasons": "; ".join(inspection.decision.reasons),
+        "part": row.part,
+        "class_scores": json.dumps(_class_scores(inspection), ensure_ascii=False),
     }
+
+
+def _class_scores(inspection: Inspection) -> dict[str, float]:
+    prediction = inspection.prediction
+    return {} if prediction is None else {k: float(v) for k, v in prediction.class_scores.items()}
 
 
 def _region(region: Region) -> dict[str, object]:
