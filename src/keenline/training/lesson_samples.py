@@ -23,10 +23,13 @@ FOLDS = 5
 """Times that a share of the parts is left out, to see how well the classes do on new parts."""
 
 
-def usable_samples(labelled: Dataset, framing: Framing) -> tuple[list[Sample], tuple[Skipped, ...]]:
+def usable_samples(
+    labelled: Dataset, framing: Framing, *, good_needed: bool = True
+) -> tuple[list[Sample], tuple[Skipped, ...]]:
     """The samples to teach with: those of the training split where there is one.
 
-    Raises DatasetError: DATASET_NO_DEFECT, DATASET_NO_GOOD.
+    good_needed: whether it takes good images to tell defects from, or defects are only told from
+    one another. Raises DatasetError: DATASET_NO_DEFECT, DATASET_NO_GOOD.
     """
     samples = labelled.samples
     if any(sample.split for sample in samples):
@@ -52,7 +55,7 @@ def usable_samples(labelled: Dataset, framing: Framing) -> tuple[list[Sample], t
             + (f", and {measuring} defects in test/, which are for measuring" if measuring else ""),
             next="add labelled defects, in a folder named after their class or in a label file",
         )
-    if counts[True] < 2:
+    if good_needed and counts[True] < 2:
         raise DatasetError(
             Code.DATASET_NO_GOOD,
             "There are too few good images to tell defects from",

@@ -31,7 +31,9 @@ way between two int8 steps, so that every pixel lies on a tie, and engines break
 scores of good parts differed by up to 5.5 % between two of them."""
 
 
-def quantise(model: onnx.ModelProto, views: Sequence[Views]) -> onnx.ModelProto:
+def quantise(
+    model: onnx.ModelProto, views: Sequence[Views], *, exact: tuple[str, ...] = ()
+) -> onnx.ModelProto:
     """Quantise weights (a step for each output channel) and activations (a step a tensor).
 
     views: images as the graph will see them, from which the ranges of activations are taken; a
@@ -40,7 +42,8 @@ def quantise(model: onnx.ModelProto, views: Sequence[Views]) -> onnx.ModelProto:
     a fifth of what it does in float32.
     Static quantisation in the QDQ form, which both engines fuse into int8 kernels. The bringing
     of pixels to the backbone's range and the last addition stay in float32: they cost nothing,
-    and rounding there would be seen by every patch.
+    and rounding there would be seen by every patch. exact: what the names of other nodes begin
+    with that are to stay in float32.
     """
     ranges = tensor_ranges(model, _QUANTISED, _calibrating(views)) | _pixel_ranges(model)
     data = {
@@ -60,7 +63,7 @@ def quantise(model: onnx.ModelProto, views: Sequence[Views]) -> onnx.ModelProto:
         nodes_to_exclude=[
             node.name
             for node in model.graph.node
-            if node.name.startswith((FED, EMBEDDING.format("")))
+            if node.name.startswith((FED, EMBEDDING.format(""), *exact))
         ],
         op_types_to_quantize=list(_QUANTISED),
         extra_options={},

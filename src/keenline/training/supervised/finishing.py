@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from keenline.inference.framing import Framing
 from keenline.inference.region_of_interest import roi_mask
 from keenline.models.backbones import Description
 from keenline.models.base import Progress
-from keenline.models.class_head import ClassHead
+from keenline.models.class_head import HEAD, ClassHead
 from keenline.models.patches import inspected
 from keenline.recipe import Recipe
 from keenline.training.class_thresholds import logit
@@ -32,7 +33,7 @@ from keenline.training.supervised.judging import (
     same_verdicts,
 )
 from keenline.training.supervised.labelled_views import LabelledViews
-from keenline.training.supervised.network import UNet, head_of
+from keenline.training.supervised.network import head_of
 from keenline.types import Sample
 
 LARGEST_LOSS = 0.01
@@ -50,7 +51,8 @@ class Settled:
     """A graph with its thresholds, and what was found out about both."""
 
     graph: bytes
-    head: ClassHead
+    members: Mapping[str, bytes]
+    """Of the bundle, besides the graph."""
     precision: Precision
     threshold: ThresholdFacts
     limits: NDArray[np.float64]
@@ -63,11 +65,16 @@ class Settled:
 
 
 class Finisher:
-    """What one network is finished with."""
+    """What one network is finished with; other networks replace `built`, or what follows it too."""
+
+    exact: tuple[str, ...] = ()
+    """What the names of nodes begin with that int8 leaves as they are."""
+    marks_pixels = True
+    """Whether the map says which pixels are a defect, so that it is measured by them."""
 
     def __init__(
         self,
-        network: UNet,
+        network: Any,
         about: Description,
         recipe: Recipe,
         framing: Framing,
@@ -79,10 +86,34 @@ class Finisher:
         self._recipe, self._framing, self._evidence = recipe, framing, evidence
         self._progress = progress
         self._mask = _mask(recipe, framing, size, network.stride)
-        self._head = head_of(network, evidence.classes)
-        self._features = feature_graph(network, about, size)
-        self._torch = TorchEngine(network, about, self._mask)
+        self._features, self._torch = self.forms(network, about, size)
         self._by_torch = self._judge(self._torch)
+
+    def forms(
+        self, network: Any, about: Description, size: Size | None
+    ) -> tuple[onnx.ModelProto, Engine]:
+        """The graph that int8 rounds, and the network as torch runs it, answering as a graph does.
+
+        Neither knows any threshold.
+        """
+        self._head, features = self.built(network, about, size)
+        return features, TorchEngine(network, about, self._mask)
+
+    def built(
+        self, network: Any, about: Description, size: Size | None
+    ) -> tuple[ClassHead, onnx.ModelProto]:
+        """The head, and the graph of what it looks at."""
+        return head_of(network, self._evidence.classes), feature_graph(network, about, size)
+
+    def deployed(
+        self, features: onnx.ModelProto, shift: NDArray[np.float32]
+    ) -> tuple[onnx.ModelProto, Mapping[str, bytes]]:
+        """The graph to deploy, and other members of the bundle.
+
+        shift: the logit of each class that becomes a confidence of 0.5, (classes,).
+        """
+        head = replace(self._head, shift=shift)
+        return deployed_graph(features, head, self._mask), {HEAD: head.to_bytes()}
 
     def settled(self, views: LabelledViews) -> tuple[Settled, tuple[str, ...]]:
         """The graph in int8 where that is as good, else in float32, and notes; all agree on it.
@@ -93,7 +124,8 @@ class Finisher:
         plain = self._settled(self._features, "f32")
         if wanted == "f32":
             return plain, ()
-        rounded = self._settled(quantise(self._features, _spread_out(views)), "int8")
+        features = quantise(self._features, _spread_out(views), exact=self.exact)
+        rounded = self._settled(features, "int8")
         worse = self._worse(plain, rounded)
         share = len(rounded.graph) / len(plain.graph)
         if wanted == "int8" or not worse:
@@ -109,7 +141,8 @@ class Finisher:
 
     def _settled(self, features: onnx.ModelProto, precision: Precision) -> Settled:
         evidence = self._evidence
-        raw = deployed_graph(features, self._head, self._mask).SerializeToString()
+        unshifted = np.zeros(len(evidence.classes), np.float32)
+        raw = self.deployed(features, unshifted)[0].SerializeToString()
         own = self._recipe.detector.engine
         names = [own, *(name for name in ENGINES if name != own)]
         engines = [self._engine(raw, name, precision) for name in names]
@@ -118,14 +151,14 @@ class Finisher:
         limits = evidence.class_limits(everyone)
         moved = np.array([logit(limit) + _APART for limit in limits])
         limits = 1 / (1 + np.exp(-moved))
-        head = replace(self._head, shift=moved.astype(np.float32))
-        graph = deployed_graph(features, head, self._mask).SerializeToString()
+        finished, members = self.deployed(features, moved.astype(np.float32))
+        graph = finished.SerializeToString()
         self._check(everyone, graph, precision, threshold.value, limits)
         scores = np.stack([each.scores for each in everyone])
         spread = float((scores.max(axis=0) - scores.min(axis=0)).max(initial=0.0))
         return Settled(
             graph,
-            head,
+            members,
             precision,
             threshold,
             limits,
@@ -180,7 +213,14 @@ class Finisher:
 
     def _judge(self, engine: Engine, samples: Sequence[Sample] | None = None) -> Judged:
         wanted = self._evidence.samples if samples is None else samples
-        return judge(engine, wanted, self._framing, self._recipe.inspect, self._progress)
+        return judge(
+            engine,
+            wanted,
+            self._framing,
+            self._recipe.inspect,
+            self._progress,
+            pixels=self.marks_pixels,
+        )
 
 
 def _mask(

@@ -25,7 +25,6 @@ from keenline.recipe import Gates, InspectSettings
 from keenline.training.calibrate import agreeing
 from keenline.training.class_thresholds import class_threshold
 from keenline.training.lesson_samples import classes_of, highest
-from keenline.training.supervised.network import UNet
 from keenline.types import Sample
 
 
@@ -42,11 +41,11 @@ class Judged:
 
 
 class TorchEngine:
-    """The network as it was taught, answering as the exported graph does."""
+    """A U-Net, or a network that answers like one, as it was taught; answers as its graph does."""
 
     name, precision = "torch", "f32"
 
-    def __init__(self, network: UNet, about: Description, mask: NDArray[np.float32] | None) -> None:
+    def __init__(self, network: Any, about: Description, mask: NDArray[np.float32] | None) -> None:
         self.version = f"torch {torch.__version__}"
         self._network, self._mask = network.eval(), mask
         self._scale, self._offset = (
@@ -83,8 +82,13 @@ def judge(
     framing: Framing,
     inspect: InspectSettings,
     progress: Progress,
+    *,
+    pixels: bool = True,
 ) -> Judged:
-    """Raises ImageError when a file has gone since it was learnt from."""
+    """What an engine says of samples. pixels: whether its map is compared with marks.
+
+    Raises ImageError when a file has gone since it was learnt from.
+    """
     scorer = Scorer(engine, framing, inspect)
     scores, classes = [], []
     hit = said = true = 0
@@ -94,6 +98,8 @@ def judge(
         found = scorer.score(image)
         scores.append(found.score)
         classes.append(found.class_scores)
+        if not pixels:
+            continue
         size = (image.shape[1], image.shape[0])
         masks = {} if sample.is_good else class_masks(sample, size)
         marked = enlarge(found.map, image.shape[:2]) > 0.5

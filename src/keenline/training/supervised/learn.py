@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,19 +24,22 @@ from keenline.bundle import (
 from keenline.data.dataset import Dataset, Skipped
 from keenline.errors import Code, DatasetError, TrainingError
 from keenline.models.base import Progress, silent
-from keenline.models.class_head import HEAD
 from keenline.recipe import Recipe
 from keenline.training.fit import part_numbers, suitable_framing, training_samples
 from keenline.training.lesson_samples import classes_of, usable_samples
 from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.training.supervised.left_out import left_out
 from keenline.training.supervised.lots import Lots
-from keenline.training.supervised.recording import DETECTOR, Subject, manifest_of, notes_on
-from keenline.training.supervised.settings import Settings, check_extra, unfinished
+from keenline.training.supervised.recording import Measured, Subject, manifest_of, notes_on
+from keenline.training.supervised.settings import LOSSES, Settings, check_extra, unfinished
+from keenline.types import Sample
 
 if TYPE_CHECKING:
+    from keenline.inference.framing import Framing
+    from keenline.training.supervised.encoder import Encoder
     from keenline.training.supervised.finishing import Finisher
     from keenline.training.supervised.fitting import Fitted
+    from keenline.training.supervised.judging import Evidence, Judged
     from keenline.training.supervised.lesson import Lesson, Line
 
 
@@ -93,10 +96,11 @@ def learn(
 class Run:
     """What one run works on; other models that mark pixels replace what differs.
 
-    `network`, `crop_of`, `lesson`, `finisher`, `facts` and `said` are asked in this order.
+    Asked in this order: `encoder_for`, `views_of`, `network`, `crop_of`, `lesson`, `evidence`,
+    `finisher`, `measured`, `facts` and `said`.
     """
 
-    model = DETECTOR
+    model = "unet"
     """What the bundle calls it."""
 
     def __init__(
@@ -107,34 +111,58 @@ class Run:
         settings: Settings,
         progress: Progress,
     ) -> None:
-        from keenline.training.supervised.encoder import open_encoder
-
         _check_precision(recipe)
         self._dataset, self._output = dataset, output
         self._recipe, self._settings, self._progress = recipe, settings, progress
         self._said: list[str] = []
-        good = training_samples(dataset)
-        self._encoder = open_encoder(
-            recipe.detector.backbone,
-            weights=settings.weights,
-            from_scratch=settings.from_scratch,
-            seed=settings.seed,
-        )
-        multiple = self._encoder.about.multiple_of
-        _check_crop(settings.crop, multiple)
-        _, self._framing, unreadable = suitable_framing(good, recipe, multiple)
-        samples, misfits = usable_samples(dataset, self._framing)
+        seen = self.seen_first()
+        self._encoder, self._framing, unreadable = self.encoder_for(seen)
+        samples, misfits = usable_samples(dataset, self._framing, good_needed=self.good_needed)
         named = sorted(set().union(*map(classes_of, samples)))
-        self._views = LabelledViews(samples, named, self._framing, progress)
+        self._views = self.views_of(samples, named)
         gone = {skipped.path: skipped for skipped in (*misfits, *self._views.skipped)}
         gone |= {skipped.path: skipped for skipped in unreadable}
         self._skipped = tuple(gone.values())
         self._classes = _classes_left(self._views, named, dataset)
         if self._classes != named:  # the numbers of the classes are others then
-            self._views = LabelledViews(self._views.samples, self._classes, self._framing, progress)
+            self._views = self.views_of(self._views.samples, self._classes)
         self._hashes = dataset.hashes(self._views.samples)
         self._parts = np.array(part_numbers(self._views.samples, self._hashes))
-        self._out = left_out(self._views.samples, self._parts, self._classes, settings.seed)
+        self._out = left_out(
+            self._views.samples,
+            self._parts,
+            self._classes,
+            settings.seed,
+            good_needed=self.good_needed,
+        )
+
+    @property
+    def good_needed(self) -> bool:
+        """Whether there must be good images to tell defects from."""
+        return True
+
+    def seen_first(self) -> Sequence[Sample]:
+        """The samples that say how images are brought to the network."""
+        return training_samples(self._dataset)
+
+    def encoder_for(self, seen: Sequence[Sample]) -> tuple[Encoder, Framing, tuple[Skipped, ...]]:
+        """What looks at the image, how an image is brought to it, and what cannot be read."""
+        from keenline.training.supervised.encoder import open_encoder
+
+        settings = self._settings
+        encoder = open_encoder(
+            self._recipe.detector.backbone,
+            weights=settings.weights,
+            from_scratch=settings.from_scratch,
+            seed=settings.seed,
+        )
+        _check_crop(settings.crop, encoder.about.multiple_of)
+        _, framing, unreadable = suitable_framing(seen, self._recipe, encoder.about.multiple_of)
+        return encoder, framing, unreadable
+
+    def views_of(self, samples: Sequence[Sample], classes: Sequence[str]) -> LabelledViews:
+        """What the network sees of samples, and what is known of it."""
+        return LabelledViews(samples, classes, self._framing, self._progress)
 
     def teach(self, *, resume: bool, told: Callable[[Line], None]) -> Fitted:
         from keenline.training.supervised.fitting import fit
@@ -204,32 +232,52 @@ class Run:
 
     def facts(self) -> dict[str, object]:
         """What the manifest tells besides, JSON values."""
-        return {}
+        settings = self._settings
+        return {
+            "loss": settings.loss_among(LOSSES),
+            "attention": settings.attention,
+            "balance": settings.balance,
+            "frozen": settings.frozen,
+        }
 
     def said(self) -> dict[str, str]:
         """What the user is told besides, a word or two each, and the words of it."""
         return {}
 
-    def finish(self, fitted: Fitted, start: float) -> Learnt:
+    def evidence(self, out: LabelledViews) -> Evidence:
+        """What is known of the parts left out."""
         from keenline.training.supervised.judging import Evidence
 
+        return Evidence(out.samples, self._parts[self._out], self._classes, self._recipe.gates)
+
+    def measured(
+        self, unseen: tuple[Sequence[Sample], Judged], learnt: tuple[Sequence[Sample], Judged]
+    ) -> Measured:
+        """How well it does on samples left out, and on some of those learnt from."""
+        return Measured("pixel F1", unseen[1].pixel_f1, learnt[1].pixel_f1)
+
+    def finish(self, fitted: Fitted, start: float) -> Learnt:
         out, learning = self._views.only(self._out), self._views.only(~self._out)
-        evidence = self._evidence(out)
-        finisher = Finisher(self._form(), self._recipe, self._framing, evidence, self._progress)
+        evidence = self.evidence(out)
+        finisher = self.finisher(out)(
+            self._network,
+            self._encoder.about,
+            self._recipe,
+            self._framing,
+            self._size(),
+            evidence,
+            self._progress,
+        )
         settled, notes = finisher.settled(learning)
         # About as many as were left out. Good and defective ones stand in blocks: every n-th keeps
         # their shares.
-        step = max(1, len(learning.samples) // len(out.samples))
-        known = learning.samples[::step]
-        measured = self._measured(settled.judged, finisher.judge_all(settled, known), known)
+        known = learning.samples[:: max(1, len(learning.samples) // len(out.samples))]
+        measured = self.measured(
+            (out.samples, settled.judged), (known, finisher.judge_all(settled, known))
+        )
         subject = self._subject()
         manifest = manifest_of(
-            subject,
-            fitted,
-            settled,
-            evidence,
-            measured,
-            seconds=time.perf_counter() - start,
+            subject, fitted, settled, evidence, measured, seconds=time.perf_counter() - start
         )
         bundle = write_bundle(self._output, manifest, {GRAPH: settled.graph, **settled.members})
         for left in (self._checkpoint, unfinished(self._checkpoint)):
@@ -241,36 +289,14 @@ class Run:
             (*self._dataset.skipped, *self._skipped),
             time.perf_counter() - start,
             fitted.epochs,
-            measured.unseen if self.marks_pixels else math.nan,
-            measured.learnt if self.marks_pixels else math.nan,
-            {} if self.marks_pixels else {measured.name: measured.words},
+            settled.judged.pixel_f1,
+            measured.learnt if finisher.marks_pixels else math.nan,
+            self.said(),
         )
-
-    def _form(self) -> Form:
-        from keenline.training.supervised.finishing import MarkingForm, inspected_grid
-
-        size = self._size()
-        return MarkingForm(
-            self._network,
-            self._encoder.about,
-            size,
-            self._classes,
-            inspected_grid(self._recipe, self._framing, size, self._network.stride),
-        )
-
-    def _evidence(self, out: LabelledViews) -> Evidence:
-        from keenline.training.supervised.judging import Evidence
-
-        return Evidence(
-            out.samples, self._parts[self._out], self._classes, self._recipe.gates
-        )
-
-    def _measured(self, unseen: Judged, learnt: Judged, known: Sequence[Sample]) -> Measured:
-        """known: the samples behind `learnt`."""
-        return Measured("pixel F1", unseen.pixel_f1, learnt.pixel_f1)
 
     def _subject(self) -> Subject:
         return Subject(
+            detector=self.model,
             recipe=self._recipe,
             settings=self._settings,
             framing=self._framing.facts,
@@ -282,6 +308,7 @@ class Run:
             dataset_version=self._dataset.version,
             skipped=len(self._skipped) + len(self._dataset.skipped),
             weights=sum(p.numel() for p in self._network.parameters()),
+            facts=self.facts(),
         )
 
     def _data_sha256(self) -> str:

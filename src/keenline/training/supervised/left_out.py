@@ -13,12 +13,18 @@ from keenline.types import Sample
 
 
 def left_out(
-    samples: Sequence[Sample], parts: NDArray[np.int64], classes: Sequence[str], seed: int
+    samples: Sequence[Sample],
+    parts: NDArray[np.int64],
+    classes: Sequence[str],
+    seed: int,
+    *,
+    good_needed: bool = True,
 ) -> NDArray[np.bool_]:
     """Which samples are left out of learning, (samples,): about a fifth of the parts of each class.
 
     A class of which nothing would be left to learn from is learnt and not measured. Raises
-    TrainingError (TOO_FEW_IMAGES) unless there are good parts on both sides.
+    TrainingError (TOO_FEW_IMAGES) unless there are good parts on both sides, or parts at all where
+    good ones are not needed.
     """
     fold_of = dealt(samples, parts, classes, seed, FOLDS)
     good = np.array([sample.is_good for sample in samples])
@@ -33,7 +39,9 @@ def left_out(
         bears = np.array([name in names for names in shown])
         if bears.any() and not (bears & ~out).any():
             out &= ~np.isin(parts, parts[bears])
-    if not (good & out).any() or not (good & ~out).any():
+    if not good_needed:
+        _check_both_sides(out)
+    elif not (good & out).any() or not (good & ~out).any():
         raise TrainingError(
             Code.TOO_FEW_IMAGES,
             "There are too few good parts to leave some out of learning",
@@ -42,3 +50,14 @@ def left_out(
             next="add images of good parts",
         )
     return out
+
+
+def _check_both_sides(out: NDArray[np.bool_]) -> None:
+    if not out.any() or out.all():
+        raise TrainingError(
+            Code.TOO_FEW_IMAGES,
+            "There are too few parts to leave some out of learning",
+            expected="at least 2 independent parts of a class; 15 of each are better",
+            got=f"{len(out)} images",
+            next="add images of defects",
+        )

@@ -150,9 +150,9 @@ def notes_on(manifest: Manifest, subject: Subject, measured: Measured) -> tuple[
         notes.append("the network began with random weights, as was asked for")
     if measured.learnt - measured.unseen > LARGEST_GAP:  # not so where one is NaN
         notes.append(
-            f"it does much better on what it learnt ({measured.name} {measured.learnt:.2f}) than on "
-            f"parts left out ({measured.unseen:.2f}): it learns by heart; more labelled parts would "
-            "help most"
+            f"it does much better on what it learnt ({measured.name} {measured.learnt:.2f}) than "
+            f"on parts left out ({measured.unseen:.2f}): it learns by heart; more labelled parts "
+            "would help most"
         )
     return tuple(notes)
 
