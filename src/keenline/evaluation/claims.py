@@ -22,6 +22,8 @@ class Needed:
 
     claim: float
     """The rate to be claimed, 0..1."""
+    observed: float | None
+    """The rate found so far, 0..1; None when nothing was tried."""
     proven: bool
     """Whether it can be claimed already."""
     without_miss: int
@@ -42,6 +44,9 @@ class Needed:
         claim = f"{100 * self.claim:g} %"
         if self.proven:
             return f"{claim} can be claimed"
+        if self.observed is not None and self.observed <= self.claim:
+            seen = f"{100 * self.observed:.3g} % observed is no more than {claim}"
+            return f"{seen}; {self.without_miss} more without a miss would prove it"
         if self.expected is None:
             return f"{self.without_miss} more without a miss to claim {claim}"
         if self.expected == self.without_miss:
@@ -63,9 +68,10 @@ def needed(found: int, n: int, claim: float = 0.95, power: float = POWER) -> Nee
         raise ValueError(f"power must lie between 0 and 1, got {power}")
     misses = n - found
     if recall_lower_bound(found, n, CONFIDENCE) >= claim:
-        return Needed(claim, True, 0, 0, power)
+        return Needed(claim, found / n, True, 0, 0, power)
     without = parts_needed(claim, misses) - n
-    return Needed(claim, False, without, _expected(found, n, claim, power), power)
+    observed = found / n if n else None
+    return Needed(claim, observed, False, without, _expected(found, n, claim, power), power)
 
 
 def _expected(found: int, n: int, claim: float, power: float) -> int | None:

@@ -54,7 +54,7 @@ class Hidden:
         return (
             f"{self.what} {where} {self.value}: {self.bad} of {self.n} {happened}, elsewhere "
             f"{self.bad_elsewhere} of {self.n_elsewhere} (p = {self.p:.2g}); "
-            "the rate of all together hides it"
+            "the whole hides it"
         )
 
     def as_dict(self) -> dict[str, object]:
