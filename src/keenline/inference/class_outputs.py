@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 CLASS_MAP = "class_map"
 CLASS_SCORE = "class_score"
 
+INSTANCES = "instances"
+"""Of a graph that finds defects one by one, besides: float32, (1, number, 6), the surest first:
+left, top, right and bottom in pixels of the view, the number of the class from 1, and confidence
+0..1 before any threshold was moved to 0.5. The number is fixed; what is no defect is near 0."""
+
 CLASS_TOP = 0.002
 """The score of a class is that of the mean logit of this fraction of a view's cells, the highest:
 five cells of 48 x 48. Defects that are told apart by class are smaller than what is merely strange

@@ -129,13 +129,11 @@ def with_head(
     if mask is not None:
         inside = writer.constant(mask[None, None])
         shares = writer.op("Mul", shares, inside, name=f"{_PREFIX}inside")
-    logits = _logits(writer, shares, head.shift)
-    writer.op("Sigmoid", logits, name=CLASS_MAP)
     grid = [d.dim_value or d.dim_param for d in maps.type.tensor_type.shape.dim][1:]
     cells = None
     if all(isinstance(side, int) for side in grid):
         cells = int(mask.sum()) if mask is not None else int(np.prod(np.array(grid, np.int64)))
-    writer.op("Sigmoid", _top_mean(writer, logits, cells), name=CLASS_SCORE)
+    write_classes(writer, shares, head.shift, cells)
     shape = [d.dim_value or d.dim_param for d in image.type.tensor_type.shape.dim]
     number = len(head.classes)
     return writer.model(
@@ -148,6 +146,19 @@ def with_head(
             CLASS_SCORE: ("batch", number),
         },
     )
+
+
+def write_classes(
+    writer: GraphWriter, shares: str, shift: NDArray[np.float32], cells: int | None
+) -> None:
+    """Write `class_map` and `class_score` from shares (batch, classes, height, width), 0..1.
+
+    shift: the logit of each class that becomes a confidence of 0.5. cells: how many of a map are
+    inspected; None when that is known only at run time.
+    """
+    logits = _logits(writer, shares, shift)
+    writer.op("Sigmoid", logits, name=CLASS_MAP)
+    writer.op("Sigmoid", _top_mean(writer, logits, cells), name=CLASS_SCORE)
 
 
 def without_head(deployed: onnx.ModelProto) -> onnx.ModelProto:

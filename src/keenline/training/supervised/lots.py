@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +13,6 @@ from keenline.training.supervised.labelled_views import Known, LabelledView, Lab
 
 _FEWEST, _MOST, _EACH = 64, 512, 4
 """Crops in an epoch, and for each view of a defect."""
-
-_DEFECTIVE = 0.5
-"""Share of the crops that are cut around a defect; the others come from any view."""
 
 _CONTRAST = 0.15
 """By what fraction contrast may change; brightness as the recipe says."""
@@ -26,6 +25,9 @@ class Lots:
     three samples is not drowned.
     """
 
+    defective = 0.5
+    """Share of the crops that are cut around a defect; the others come from views without one."""
+
     def __init__(
         self,
         views: LabelledViews,
@@ -36,11 +38,13 @@ class Lots:
         brightness: float = 0.0,
         rotations: tuple[int, ...] = (),
         balance: Balance = "oversample",
+        mirrored: bool = True,
     ) -> None:
-        """brightness, rotations: as the recipe's `[augment]` says; balance: as `[learning]`."""
+        """brightness, rotations: as the recipe's `[augment]` says; balance: as `[learning]`;
+        mirrored: every other crop is flipped, across and along."""
         self._views, self._seed, self._side = views, seed, crop
         self._brightness, self._rotations = brightness, rotations
-        self._evenly = balance == "oversample"
+        self._evenly, self._mirrored = balance == "oversample", mirrored
         self._by_class: dict[int, list[Known]] = {}
         for known in views.known:
             for number in sorted(known.shown):
@@ -56,8 +60,8 @@ class Lots:
     def __len__(self) -> int:
         return self._crops
 
-    def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """(side, side, 3) pixels and the number of what covers each, (side, side)."""
+    def __getitem__(self, number: int) -> Any:
+        """What `piece` makes of a view that was drawn."""
         if number >= self._crops:
             raise IndexError(number)
         rng = np.random.default_rng((self._seed, self.epoch, number))
@@ -70,11 +74,18 @@ class Lots:
                 if len(self.gone) == len(self._views.known):
                     raise
                 continue
-            return self._changed(*_cut(view, wanted, self._side, rng), rng)
+            return self.piece(view, wanted, rng)
+
+    def piece(self, view: LabelledView, wanted: int, rng: np.random.Generator) -> Any:
+        """(side, side, 3) pixels and the number of what covers each, (side, side).
+
+        wanted: the class that is to be in it; 0 for any place.
+        """
+        return self._changed(*_cut(view, wanted, self._side, rng), rng)
 
     def _drawn(self, rng: np.random.Generator) -> tuple[Known, int]:
         """A view, and the class around which to cut, or 0."""
-        if self._by_class and (rng.random() < _DEFECTIVE or not self._others):
+        if self._by_class and (rng.random() < self.defective or not self._others):
             wanted = int(rng.choice(sorted(self._by_class), p=self._shares()))
             places = self._by_class[wanted]
             return places[int(rng.integers(len(places)))], wanted
@@ -91,16 +102,19 @@ class Lots:
         self, pixels: NDArray[np.uint8], numbers: NDArray[np.uint8], rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         for axis in (0, 1):
-            if rng.random() < 0.5:
+            if rng.random() < 0.5 and self._mirrored:
                 pixels, numbers = np.flip(pixels, axis), np.flip(numbers, axis)
         turn = int(rng.choice((0, *self._rotations))) // 90
         pixels, numbers = np.rot90(pixels, turn), np.rot90(numbers, turn)
+        return self._relit(pixels, rng), np.ascontiguousarray(numbers, np.int64)
+
+    def _relit(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         light = 1 + rng.uniform(-1, 1) * self._brightness
         contrast = 1 + rng.uniform(-1, 1) * _CONTRAST
         middle = float(pixels.mean())
         levels = (np.arange(256) - middle) * contrast * light + middle * light
-        table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-        return table[pixels], np.ascontiguousarray(numbers, np.int64)
+        table: NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        return table[pixels]
 
 
 def _cut(

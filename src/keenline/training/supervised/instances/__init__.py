@@ -1,0 +1,1 @@
+"""Networks that find each defect on its own: a box, a class and, where known, an outline."""
