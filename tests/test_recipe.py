@@ -25,6 +25,11 @@ pixel_size_mm = 0.05
 bit_depth = 12
 tile = 1024
 tile_overlap = 128
+[lighting]
+grayscale = true
+equalise = "local"
+window = 64
+floor = 4
 [inspect]
 roi = [[0, 0, 100, 50], [10, 20, 30, 40]]
 ignore = [[5, 5, 1, 1]]
@@ -255,6 +260,7 @@ def test_a_recipe_of_before_variants_keeps_its_hash(recipe_file):
     said = load_recipe(
         recipe_file(
             "[[classes]]\nname = 'a'\n[classes.augment]\ndegrees = 10\n[learning]\nmodel = 'unet'\n"
+            "[lighting]\nequalise = 'none'\n"
         )
     )
     assert said.sha256 == load_recipe(recipe_file("[[classes]]\nname = 'a'\n")).sha256

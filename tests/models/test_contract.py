@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from keenline.inference.scoring import top_mean
 from keenline.models.backbones import open_backbone
 from keenline.models.base import Detector, LearningSet, Learnt, silent
 from keenline.models.classical import Classical
+from keenline.models.lighting import Lighting
 from keenline.models.memory_bank import MemoryBank
 from keenline.models.positioned_bank import PositionedBank
 from keenline.types import Image
@@ -164,6 +166,20 @@ def test_parts_of_many_views_score_by_the_highest(detector: Detector) -> None:
     scores = learnt.leave_one_out()
     assert scores.shape == (5,)
     assert np.isfinite(scores).all()
+
+
+def test_light_is_taken_out_before_anything_is_looked_at(detector: Detector) -> None:
+    # Levels in steps of four, so that the darker picture has as many.
+    parts = [part // 4 * 4 for part in GOOD[:4]]
+    size = parts[0].shape[:2]
+    lighting = Lighting(equalise="histogram", size=(size[0], size[1]))
+    good = replace(learning_set(parts), lighting=lighting)
+    engine = _compiled(detector.learn(good, seed=0, progress=silent))
+    seen = [dented(52) // 4 * 4, good_part(50) // 4 * 4]
+    for image in seen:
+        as_learnt, darker = engine.run(image[None]), engine.run((image // 2 + 10)[None])
+        np.testing.assert_array_equal(as_learnt["map"], darker["map"])
+        np.testing.assert_array_equal(as_learnt["score"], darker["score"])
 
 
 def test_the_same_seed_gives_the_same_bytes(detector: Detector, learnt: Learnt) -> None:

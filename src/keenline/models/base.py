@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 
 from keenline.bundle import Precision
+from keenline.models.lighting import AS_IT_IS, Lighting
 from keenline.types import Mask
 
 Views: TypeAlias = NDArray[np.uint8]
@@ -48,6 +49,8 @@ class LearningSet:
     rois: Sequence[NDArray[np.bool_]] = ()
     """Where views differ in what is inspected (tiles, varied sizes): of each part which pixels,
     (views, height, width). Empty when `roi` says it for all, or when all pixels are inspected."""
+    lighting: Lighting = AS_IT_IS
+    """What the graph must do to a view before anything else; `parts` are as they were before it."""
 
     @property
     def size(self) -> tuple[int, int] | None:

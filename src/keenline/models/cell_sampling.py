@@ -35,7 +35,7 @@ class GoodCells:
         self.grid = grid
         self._good = good
         self._seed = seed
-        self._extractor = _Extractor(grid, good.roi)
+        self._extractor = _Extractor(grid, good)
         self._kept: dict[int, NDArray[np.float32]] = {}
         self._room = KEPT_LIMIT
         self._samples: list[NDArray[np.float32]] = []
@@ -124,7 +124,7 @@ def inspected_cells(grid: CellGrid, size: tuple[int, int], roi: Mask | None) -> 
 class _Extractor:
     """Runs the very operators that the finished graph starts with."""
 
-    def __init__(self, grid: CellGrid, roi: Mask | None) -> None:
+    def __init__(self, grid: CellGrid, good: LearningSet) -> None:
         writer = GraphWriter()
         writer.op("Identity", add_cell_features(writer, "image", grid), name="features")
         size = grid.size or ("height", "width")
@@ -133,9 +133,9 @@ class _Extractor:
             {"image": (TensorProto.UINT8, ("batch", *size, 3))},
             {"features": ("batch", len(feature_names()), "rows", "columns")},
         )
-        graph = model.SerializeToString()
+        graph = good.lighting.before(model).SerializeToString()
         self._engine = open_engine(graph, name="onnxruntime", precision="f32")
-        self._keep = None if grid.size is None else inspected_cells(grid, grid.size, roi)
+        self._keep = None if grid.size is None else inspected_cells(grid, grid.size, good.roi)
 
     def __call__(self, views: Views) -> NDArray[np.float32]:
         per_view = []

@@ -82,6 +82,7 @@ class LearntClassical:
 
     def __init__(self, good: LearningSet, cells: GoodCells, outlier: Outlier, seed: int) -> None:
         self._roi = good.roi
+        self._lighting = good.lighting
         self._groups = good.groups
         self._cells = cells
         self._outlier: Outlier = outlier
@@ -165,11 +166,12 @@ class LearntClassical:
             _add_score_inside(writer, writer.op("Mul", measure, mask, name="map"), keep)
         size = grid.size or ("height", "width")
         shape = grid.shape(*grid.size) if grid.size else ("rows", "columns")
-        return writer.model(
+        model = writer.model(
             "classical",
             {"image": (TensorProto.UINT8, ("batch", *size, 3))},
             {"map": ("batch", *shape), "score": ("batch",)},
         )
+        return self._lighting.before(model)
 
 
 def _add_score_inside(writer: GraphWriter, cell_map: str, keep: NDArray[np.bool_]) -> None:

@@ -72,6 +72,7 @@ class MemoryBank:
         samples, components = self._look(good, rng, progress)
         projections = [pca.projection(DIMENSIONS) for pca in components]
         embeddings = embedding_graph(self.backbone, projections, good.size)
+        embeddings = good.lighting.before(embeddings)
         precision: Precision = self.precision
         if self.quantise is not None:
             progress("quantise", 0, 1)
@@ -148,7 +149,7 @@ class MemoryBank:
             views = good.parts[part]
             total = len(good.parts) * len(views) * ways
             shares = [-(-round(CANDIDATES * scale) // total) for scale in SCALES]
-            for view in ways_to_look(views, part, self.brightness, self.rotations):
+            for view in ways_to_look(views, part, self.brightness, self.rotations, good.lighting):
                 yield part, view, shares
 
     def _choose(

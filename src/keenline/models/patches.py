@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keenline.models.base import Views
+from keenline.models.lighting import AS_IT_IS, Lighting
 from keenline.types import Image, Mask
 
 
@@ -24,21 +25,28 @@ class View:
 
 
 def ways_to_look(
-    views: Views, part: int, brightness: float, rotations: Sequence[int]
+    views: Views,
+    part: int,
+    brightness: float,
+    rotations: Sequence[int],
+    lighting: Lighting = AS_IT_IS,
 ) -> Iterator[View]:
     """Each view as it is, once darker or brighter, and turned by each allowed rotation.
 
     Parts take turns in being darkened and brightened, so half the bank's sources are either.
+    lighting: what is done to each before it is turned, and after it is darkened or brightened: it
+    counts pixels of a region that does not turn with the part.
     """
     factor = 1.0 + brightness if part % 2 else 1.0 - brightness
     table = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)
     for number, pixels in enumerate(views):
-        yield View(pixels, number, 0)
+        lit = lighting.picture(pixels)
+        yield View(lit, number, 0)
         if brightness:
-            yield View(table[pixels], number, 0)
+            yield View(lighting.picture(table[pixels]), number, 0)
         for degrees in rotations:
             turn = degrees // 90
-            yield View(np.ascontiguousarray(np.rot90(pixels, turn)), number, turn)
+            yield View(np.ascontiguousarray(np.rot90(lit, turn)), number, turn)
 
 
 def inspected(roi: Mask | None, turn: int, grid: tuple[int, int]) -> NDArray[np.bool_]:

@@ -74,6 +74,7 @@ class PositionedBank:
         components = self._components(good, progress)
         projections = [pca.projection(DIMENSIONS) for pca in components]
         embeddings = embedding_graph(self.backbone, projections, (height, width))
+        embeddings = good.lighting.before(embeddings)
         precision = self.precision
         if self.quantise is not None:
             progress("quantise", 0, 1)
@@ -125,9 +126,9 @@ class PositionedBank:
 
     def _components(self, good: LearningSet, progress: Progress) -> list[StreamingPca]:
         """Sums for the principal components, from one pass over the learning images."""
-        graph = raw_features(self.backbone, good.size).SerializeToString()
+        features = good.lighting.before(raw_features(self.backbone, good.size))
         precision = "f32" if self.precision == "int8" else self.precision
-        engine = open_engine(graph, name="openvino", precision=precision)
+        engine = open_engine(features.SerializeToString(), name="openvino", precision=precision)
         channels = sum(level.channels for _, level in self.backbone.levels)
         components = [StreamingPca(channels) for _ in SCALES]
         for part in range(len(good.parts)):

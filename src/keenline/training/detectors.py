@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from keenline.bundle import BackboneFacts, Precision
 from keenline.errors import Code, TrainingError
+from keenline.lighting_settings import LightingSettings
 from keenline.models.backbones import Backbone, open_backbone
 from keenline.models.base import Detector
 from keenline.recipe import Recipe
@@ -46,6 +47,15 @@ def choose_detector(recipe: Recipe) -> Chosen:
             where="precision and engine",
             expected="engine openvino, or precision auto, f32 or int8",
             got=f"engine {recipe.detector.engine}, precision bf16",
+        )
+    if recipe.detector.precision == "bf16" and recipe.lighting != LightingSettings():
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "Grey levels and their counts are not computed in bf16",
+            where="precision, and [lighting] of the recipe",
+            expected="precision auto, f32 or int8",
+            got="bf16",
+            next="int8 is faster than bf16 anyway, and leaves the light in f32",
         )
     return DETECTORS[name](recipe)
 

@@ -14,7 +14,9 @@ from keenline.data.reading import probe, read_image
 from keenline.errors import Code, DatasetError, ImageError
 from keenline.inference.framing import Framing
 from keenline.inference.region_of_interest import roi_mask
+from keenline.lighting_settings import LightingSettings
 from keenline.models.base import LearningSet, Progress, Views
+from keenline.models.lighting import Lighting, lighting_for
 from keenline.recipe import InspectSettings
 from keenline.types import Image, Mask, Sample
 
@@ -61,7 +63,11 @@ def read_samples(
 
 
 def learning_set(
-    read: ReadSamples, groups: Sequence[int], framing: Framing, inspect: InspectSettings
+    read: ReadSamples,
+    groups: Sequence[int],
+    framing: Framing,
+    inspect: InspectSettings,
+    lighting: LightingSettings | None = None,
 ) -> LearningSet:
     """The contract's form; raises DatasetError when nothing could be read."""
     if not read.samples:
@@ -88,7 +94,16 @@ def learning_set(
         fixed_size=facts.fixed_size or facts.tile is not None,
         groups=groups,
         names=names,
+        lighting=framed_lighting(lighting or LightingSettings(), inspect, framing),
     )
+
+
+def framed_lighting(
+    settings: LightingSettings, inspect: InspectSettings, framing: Framing
+) -> Lighting:
+    """What the recipe's light asks of the views of a framing; raises TrainingError."""
+    mask = roi_mask(inspect, framing.facts.width, framing.facts.height)
+    return lighting_for(settings, framing, None if mask is None else framed_roi(mask, framing)[0])
 
 
 def framed_roi(roi: Mask, framing: Framing) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from keenline.inference.bank import EMBEDDING
 from keenline.models.base import Views
 from keenline.models.feature_graph import PROJECTED
 from keenline.models.fed_scales import FED, HALVED
+from keenline.models.lighting import LIGHT
 from keenline.training.ranges import Range, tensor_ranges
 from keenline.types import Image
 
@@ -41,9 +42,9 @@ def quantise(
     ranges that end where good parts end: a dent on an even surface was cut off there, and scored
     a fifth of what it does in float32.
     Static quantisation in the QDQ form, which both engines fuse into int8 kernels. The bringing
-    of pixels to the backbone's range and the last addition stay in float32: they cost nothing,
-    and rounding there would be seen by every patch. exact: what the names of other nodes begin
-    with that are to stay in float32.
+    of pixels to one light and the backbone's range and the last addition stay in float32: they
+    cost nothing, and rounding there would be seen by every patch. exact: what the names of other
+    nodes begin with that are to stay in float32.
     """
     ranges = tensor_ranges(model, _QUANTISED, _calibrating(views)) | _pixel_ranges(model)
     data = {
@@ -63,7 +64,7 @@ def quantise(
         nodes_to_exclude=[
             node.name
             for node in model.graph.node
-            if node.name.startswith((FED, EMBEDDING.format(""), *exact))
+            if node.name.startswith((FED, LIGHT, EMBEDDING.format(""), *exact))
         ],
         op_types_to_quantize=list(_QUANTISED),
         extra_options={},
