@@ -43,20 +43,20 @@ def histogram(good: Scores, defective: Scores, threshold: float, names: tuple[st
         # On the side that the threshold line does not cross.
         edge, anchor = (axis.left + 2, "start") if at > 0.4 * _WIDTH else (_WIDTH - 14, "end")
         told_n = f"{name} (n = {scores.size})"
-        parts.append(_text(edge, base - tall + 12, told_n, css, anchor))
+        parts.append(text(edge, base - tall + 12, told_n, css, anchor))
     parts.append(f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{top - 8}" y2="{bottom}"/>')
     side, shift = ("end", -4) if at > 0.6 * _WIDTH else ("start", 4)
-    parts.append(_text(at + shift, top - 12, f"threshold {threshold:.4g}", "limit-name", side))
+    parts.append(text(at + shift, top - 12, f"threshold {threshold:.4g}", "limit-name", side))
     parts += [
-        _text(axis(value), bottom + 16, f"{value:.4g}", "tick", "middle") for value in axis.ticks()
+        text(axis(value), bottom + 16, f"{value:.4g}", "tick", "middle") for value in axis.ticks()
     ]
     scale = ", logarithmic" if axis.logarithmic else ""
-    parts.append(_text(_WIDTH / 2, _HEIGHT - 6, f"score of the image{scale}", "axis", "middle"))
+    parts.append(text(_WIDTH / 2, _HEIGHT - 6, f"score of the image{scale}", "axis", "middle"))
     told = "; ".join(
         f"{name}: {scores.size} images, {int((scores > threshold).sum())} above the threshold"
         for name, _, scores in groups
     )
-    return _svg(_WIDTH, _HEIGHT, f"Histogram of scores. {told}.", parts)
+    return svg(_WIDTH, _HEIGHT, f"Histogram of scores. {told}.", parts)
 
 
 def roc(false_alarms: Scores, recall: Scores, point: tuple[float, float]) -> str:
@@ -71,21 +71,21 @@ def roc(false_alarms: Scores, recall: Scores, point: tuple[float, float]) -> str
 
     parts = [f'<rect class="frame" x="{left}" y="{top}" width="250" height="{bottom - top}"/>']
     for share in (0.0, 0.5, 1.0):
-        parts.append(_text(x(share), bottom + 16, f"{share:g}", "tick", "middle"))
-        parts.append(_text(left - 6, y(share) + 4, f"{share:g}", "tick", "end"))
+        parts.append(text(x(share), bottom + 16, f"{share:g}", "tick", "middle"))
+        parts.append(text(left - 6, y(share) + 4, f"{share:g}", "tick", "end"))
     parts.append(f'<path class="chance" d="M{x(0)},{y(0)}L{x(1)},{y(1)}"/>')
     line = "L".join(f"{x(a):.1f},{y(b):.1f}" for a, b in _corners(false_alarms, recall))
     parts.append(f'<path class="curve" d="M{line}"/>')
     px, py = x(point[0]), y(point[1])
     parts.append(f'<circle class="point" cx="{px:.1f}" cy="{py:.1f}" r="5"/>')
-    parts.append(_text(right + 16, top + 14, "At the threshold", "strong"))
-    parts.append(_text(right + 16, top + 36, f"recall {100 * point[1]:.1f} %", ""))
-    parts.append(_text(right + 16, top + 56, f"false alarms {100 * point[0]:.1f} %", ""))
-    parts.append(_text((left + right) / 2, _HEIGHT - 6, "false-alarm rate", "axis", "middle"))
+    parts.append(text(right + 16, top + 14, "At the threshold", "strong"))
+    parts.append(text(right + 16, top + 36, f"recall {100 * point[1]:.1f} %", ""))
+    parts.append(text(right + 16, top + 56, f"false alarms {100 * point[0]:.1f} %", ""))
+    parts.append(text((left + right) / 2, _HEIGHT - 6, "false-alarm rate", "axis", "middle"))
     turned = f'transform="rotate(-90 16 {(top + bottom) / 2})"'
-    parts.append(_text(16, (top + bottom) / 2, "recall", "axis", "middle", turned))
+    parts.append(text(16, (top + bottom) / 2, "recall", "axis", "middle", turned))
     told = f"ROC curve. At the threshold recall is {point[1]:.3f} at a false-alarm rate of"
-    return _svg(500.0, _HEIGHT, f"{told} {point[0]:.3f}.", parts)
+    return svg(500.0, _HEIGHT, f"{told} {point[0]:.3f}.", parts)
 
 
 def bound_bar(share: Proportion, upper: bool) -> str:
@@ -96,12 +96,12 @@ def bound_bar(share: Proportion, upper: bool) -> str:
     low, high = sorted((share.value, bound))
     at = min(157.0, max(0.0, 160 * share.value - 1.5))
     parts = [
-        _rect("track", 0, 7, 160, 4),
-        _rect("reach", 160 * low, 5, 160 * (high - low), 8),
-        _rect("mark", at, 1, 3, 16),
+        rect("track", 0, 7, 160, 4),
+        rect("reach", 160 * low, 5, 160 * (high - low), 8),
+        rect("mark", at, 1, 3, 16),
     ]
     word = "at most" if upper else "at least"
-    return _svg(160.0, 18.0, f"{100 * share.value:.1f} %, {word} {100 * bound:.1f} %", parts)
+    return svg(160.0, 18.0, f"{100 * share.value:.1f} %, {word} {100 * bound:.1f} %", parts)
 
 
 class _Axis:
@@ -158,14 +158,14 @@ def _bars(axis: _Axis, scores: Scores, base: float, tall: float, css: str) -> li
     most = int(counts.max())
     wide = axis.edge(1) - axis.edge(0) - 1
     parts = [
-        _rect(css, axis.edge(bar) + 0.5, base - tall * count / most, wide, tall * count / most)
+        rect(css, axis.edge(bar) + 0.5, base - tall * count / most, wide, tall * count / most)
         for bar, count in enumerate(counts)
         if count
     ]
     end = _WIDTH - 14
     parts.append(f'<line class="base" x1="{axis.left}" x2="{end}" y1="{base}" y2="{base}"/>')
-    parts.append(_text(axis.left - 6, base - tall + 9, str(most), "tick", "end"))
-    parts.append(_text(axis.left - 6, base, "0", "tick", "end"))
+    parts.append(text(axis.left - 6, base - tall + 9, str(most), "tick", "end"))
+    parts.append(text(axis.left - 6, base, "0", "tick", "end"))
     return parts
 
 
@@ -185,16 +185,19 @@ def _straight(xs: Scores, ys: Scores, index: int) -> bool:
     return bool(along_x or along_y)
 
 
-def _rect(css: str, x: float, y: float, width: float, height: float) -> str:
+def rect(css: str, x: float, y: float, width: float, height: float) -> str:
+    """A rectangle of the class `css` of the page's style."""
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
     return f'<rect class="{css}" {place}/>'
 
 
-def _text(x: float, y: float, text: str, css: str, anchor: str = "start", more: str = "") -> str:
+def text(x: float, y: float, text: str, css: str, anchor: str = "start", more: str = "") -> str:
+    """One line of text; `more` are attributes."""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {more}'
     return f'<text class="{css}" {place}>{escape(text)}</text>'
 
 
-def _svg(width: float, height: float, told: str, parts: list[str]) -> str:
+def svg(width: float, height: float, told: str, parts: list[str]) -> str:
+    """A chart of these parts; `told` is what it says to whoever cannot see it."""
     frame = f'viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(told, quote=True)}"'
     return f'<svg class="chart" {frame}>{"".join(parts)}</svg>'
