@@ -11,6 +11,7 @@ import typer
 
 from keenline.cli.terminal import Terminal
 from keenline.errors import (
+    Code,
     EngineError,
     EnvironmentMissing,
     InputError,
@@ -20,6 +21,7 @@ from keenline.errors import (
     RecipeError,
     RecordError,
     StationError,
+    TrainingError,
 )
 
 STOPPED = 130
@@ -61,6 +63,15 @@ def failing_calmly(terminal: Terminal) -> Iterator[None]:
     except KeenlineError as error:
         _tell(error, terminal)
         raise typer.Exit(exit_code(error)) from error
+    except MemoryError as error:
+        short = TrainingError(
+            Code.MEMORY_SHORT,
+            "There is too little memory for this",
+            got=str(error) or None,
+            next="give fewer --jobs or a smaller size, or use a machine with more memory",
+        )
+        _tell(short, terminal)
+        raise typer.Exit(exit_code(short)) from error
     except KeyboardInterrupt as stopped:
         raise typer.Exit(STOPPED) from stopped
 

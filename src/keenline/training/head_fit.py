@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from keenline.errors import Code, TrainingError
 from keenline.models.class_head import ClassHead
 from keenline.training.labelled_cells import GOOD_PLACE, Cells
 
@@ -43,11 +44,19 @@ def fit_head(
     Several networks that begin elsewhere and draw other cells are taught, and what they say is
     averaged: side by side they are one network of as many hidden units. Every class is drawn as
     often as any other, and good places as often as all of them together, so that a class of three
-    samples is not drowned.
+    samples is not drowned. Raises TrainingError (LOSS_NOT_FINITE) for cells that are no numbers.
     """
-    middle = cells.vectors.mean(axis=0)
-    spread = cells.vectors.std(axis=0) + 1e-3
-    drawn = replace(cells, vectors=((cells.vectors - middle) / spread).astype(np.float32))
+    with np.errstate(over="ignore", invalid="ignore"):  # said in words right below
+        middle = cells.vectors.mean(axis=0)
+        spread = cells.vectors.std(axis=0) + 1e-3
+        drawn = replace(cells, vectors=((cells.vectors - middle) / spread).astype(np.float32))
+    if not np.isfinite(drawn.vectors).all():
+        raise TrainingError(
+            Code.LOSS_NOT_FINITE,
+            "The classes cannot be learnt: what was seen of the images is not finite",
+            got="features that are no numbers, or too large for any",
+            next="train the bundle with precision f32; look for an image like no other",
+        )
     taught = [
         _network(drawn, len(classes), seed * networks + number, units, penalty, steps)
         for number in range(networks)

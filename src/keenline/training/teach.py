@@ -16,7 +16,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from keenline.bundle import GRAPH, Bundle, ClassFacts, check_writable, read_bundle, write_bundle
+from keenline.bundle import (
+    GRAPH,
+    Bundle,
+    ClassFacts,
+    TaughtFacts,
+    check_writable,
+    read_bundle,
+    write_bundle,
+)
 from keenline.data.dataset import Dataset, Skipped
 from keenline.data.reading import read_image
 from keenline.data.synthetic_index import SyntheticSample
@@ -35,6 +43,7 @@ from keenline.models.class_head import (
     without_head,
 )
 from keenline.training.calibrate import agreeing
+from keenline.training.class_names import notes_on_names
 from keenline.training.class_thresholds import class_threshold, logit
 from keenline.training.fit import part_numbers
 from keenline.training.head_fit import fit_head
@@ -133,7 +142,11 @@ def teach(
     if used.images:
         word += f" and {used.images} synthetic ones, {used.share:.0%} of the defective cells"
     manifest = bundle.manifest.model_copy(
-        update={"classes": facts, "updates": (*bundle.manifest.updates, word)}
+        update={
+            "classes": facts,
+            "taught": lesson.taught(seed),
+            "updates": (*bundle.manifest.updates, word),
+        }
     )
     written = write_bundle(output, manifest, members)
     seconds = time.perf_counter() - start
@@ -162,6 +175,7 @@ class _Lesson:
                 next="train with detector memory_bank",
             )
         self._samples, self._skipped = usable_samples(labelled, self._framing)
+        self._labelled = labelled
         self._hashes = labelled.hashes(self._samples)
         self._parts = np.array(part_numbers(self._samples, self._hashes))
         self._classes = sorted(set().union(*map(classes_of, self._samples)))
@@ -261,6 +275,15 @@ class _Lesson:
             )
         return replace(head, shift=np.array(shift, np.float32)), tuple(facts)
 
+    def taught(self, seed: int) -> TaughtFacts:
+        return TaughtFacts(
+            images=len(self._samples),
+            parts=len(np.unique(self._parts)),
+            data_sha256=replace(self._labelled, samples=tuple(self._samples)).sha256,
+            seed=seed,
+            dataset_version=self._labelled.version,
+        )
+
     def left_out(self, scores: NDArray[np.float64]) -> tuple[LeftOut, ...]:
         return tuple(
             LeftOut(sample, dict(zip(self._classes, map(float, row), strict=True)))
@@ -302,7 +325,7 @@ class _Lesson:
         once = [fact.name for fact in facts if fact.parts < 2]
         if once:
             notes.append(f"not measured, because there is but one part: {', '.join(once)}")
-        return tuple(notes)
+        return (*notes, *notes_on_names(self._manifest.recipe, self._classes))
 
     def _engine(self, graph: onnx.ModelProto, name: str = "") -> Engine:
         facts = self._manifest.engine

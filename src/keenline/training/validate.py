@@ -25,6 +25,7 @@ from keenline.evaluation.cross_validation import Estimate, Judged, pooled
 from keenline.inference.inspector import CERTAIN, Inspector
 from keenline.models.base import Progress, silent
 from keenline.recipe import Recipe
+from keenline.training.class_names import notes_on_names
 from keenline.training.fan_out import FanOut, one_by_one
 from keenline.training.fit import part_numbers, train
 from keenline.training.lesson_samples import classes_of, dealt
@@ -110,7 +111,7 @@ def validate(
         estimate,
         how,
         len(turns),
-        (*_notes(estimate, how), *_skipped(outcomes)),
+        (*_notes(estimate, how), *_names(usable, recipe), *_skipped(outcomes)),
         time.perf_counter() - start,
     )
 
@@ -261,6 +262,11 @@ def _notes(estimate: Estimate, how: str) -> tuple[str, ...]:
     if estimate.invalid:
         notes.append(f"images that could not be inspected: {len(estimate.invalid)}")
     return tuple(notes)
+
+
+def _names(dataset: Dataset, recipe: Recipe | None) -> tuple[str, ...]:
+    shown = set().union(*map(classes_of, dataset.samples))
+    return () if recipe is None else notes_on_names(recipe, shown)
 
 
 def _skipped(outcomes: Sequence[Outcome]) -> tuple[str, ...]:

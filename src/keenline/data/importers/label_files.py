@@ -96,6 +96,9 @@ def draft(labels: Labels, files: Listing) -> Draft:
         notes.append(f"images without any mark in their label file, taken for good: {unmarked}")
     if left:
         notes.append(f"images that no label file names, left out: {left}")
+    empty = [name for name, number in labels.counts.items() if not number]
+    if empty:
+        notes.append(f"classes that no image bears: {', '.join(empty)}")
     notes += [str(problem) for problem in labels.problems if not problem.is_dropped]
     dropped = (problem for problem in labels.problems if problem.is_dropped)
     skipped = (
