@@ -50,6 +50,10 @@ class LearningSettings(StrictTable):
     """Images or crops at a time."""
     crop: int = Field(default=192, ge=16)
     """Side in pixels of the squares that a model which marks pixels is shown."""
+    patch: int = Field(default=64, ge=64, le=128, multiple_of=16)
+    """Side in pixels of what the gate of a cascade decides about as a whole."""
+    patch_recall: float = Field(default=0.99, ge=0.5, le=1)
+    """Share of the defective patches of parts left out that its gate is to let pass."""
     rate: float = Field(default=1e-3, ge=1e-12)
     """Highest step size."""
     encoder_rate: float = Field(default=0.2, ge=0, le=1)

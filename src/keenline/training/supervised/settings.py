@@ -53,6 +53,10 @@ class Settings:
     """Side of a crop in pixels; a view that is smaller is repeated at its edge."""
     crops: int | None = None
     """In an epoch; None: four for each view of a defect, 64 to 512."""
+    patch: int = 64
+    """Side in pixels of what the gate of a cascade decides about as a whole."""
+    patch_recall: float = 0.99
+    """Share of the defective patches of parts left out that its gate is to let pass."""
     rate: float = 1e-3
     """Of the decoder."""
     encoder_rate: float = 0.2
@@ -100,7 +104,7 @@ class Settings:
         """What must not change when a run is taken up again, as JSON values."""
         values: dict[str, object] = asdict(self)
         # How long to go on may change; a batch shrinks by itself when memory is short.
-        for key in ("epochs", "patience", "seconds", "batch", "bf16"):
+        for key in ("epochs", "patience", "seconds", "batch", "bf16", "patch_recall"):
             del values[key]
         values["weights"] = None if self.weights is None else self.weights.name
         return values

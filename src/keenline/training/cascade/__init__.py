@@ -1,0 +1,1 @@
+"""Detectors that look closely only where a light gate has let them: patches first, pixels then."""
