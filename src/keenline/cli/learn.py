@@ -133,7 +133,9 @@ def learn(
                 "crop": crop,
                 "rate": rate,
             },
-            unsaid_backbone=lambda made: learner(made.learning.model).backbone,
+            unsaid_backbone=lambda made: (
+                None if weights is None else learner(made.learning.model).backbone
+            ),
         )
         known = learner(wanted.learning.model)
         check_extra()
@@ -148,7 +150,7 @@ def learn(
         with terminal.waiting(f"reading {data}"):
             from keenline.data.importers import open_dataset
 
-            dataset = open_dataset(data, part_pattern=part_pattern)
+            dataset = open_dataset(data, part_pattern=part_pattern, only_defects=known.only_defects)
             teach = known.load()
         describe(dataset, terminal)
         with terminal.steps() as progress:

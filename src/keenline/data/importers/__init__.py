@@ -45,7 +45,9 @@ LAYOUTS = (
 """In the order they are tried; the first that recognises the folder reads it."""
 
 
-def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Dataset:
+def open_dataset(
+    root: Path | str, *, part_pattern: str | None = None, only_defects: bool = False
+) -> Dataset:
     """Read the folder `root` by the first of `LAYOUTS` that recognises it, or a dataset version.
 
     A version (`.keenset`) gives what it has to learn from as split `train` and its seeded samples
@@ -57,6 +59,9 @@ def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Datase
     (the file itself, unless noted). Headers of all images and all masks are read; what cannot be
     used is listed in `Dataset.skipped`. Of a layout with train and test, a part or an image on both
     sides is noted.
+
+    only_defects: no image need be good, and folders of which none is called good are classes too:
+    for learning that tells defects from one another.
 
     Raises DatasetError: DATASET_MISSING, DATASET_EMPTY, DATASET_LAYOUT when no layout fits,
     DATASET_NO_GOOD when none of the images is good, DATASET_PART_PATTERN, DATASET_SEALED, and of a
@@ -73,13 +78,15 @@ def open_dataset(root: Path | str, *, part_pattern: str | None = None) -> Datase
                 next="leave --part-pattern out",
             )
         dataset = open_version(place)
-        _require_good(dataset)
+        if not only_defects:
+            _require_good(dataset)
         return dataset
     files = listing(place)
     below = [place / other for other in files.others if is_version(place / other)]
     notes = refuse_sealed_folder(place, below)
-    dataset = _read(files, part_pattern)
-    _require_good(dataset)
+    dataset = _read(files, part_pattern, only_defects=only_defects)
+    if not only_defects:
+        _require_good(dataset)
     return replace(dataset, notes=dataset.notes + notes + leak_note(dataset))
 
 
@@ -91,11 +98,14 @@ def read_folder(root: Path, part_pattern: str | None = None) -> Dataset:
     return _read(listing(root), part_pattern)
 
 
-def _read(files: Listing, part_pattern: str | None) -> Dataset:
+def _read(files: Listing, part_pattern: str | None, *, only_defects: bool = False) -> Dataset:
     for layout in LAYOUTS:
         draft = layout.read(files)
         if draft is not None:
             return checked(draft, files, layout.name, part_pattern)
+    classes = class_folders.read_defects(files) if only_defects else None
+    if classes is not None:
+        return checked(classes, files, class_folders.NAME, part_pattern)
     raise _unknown(files)
 
 

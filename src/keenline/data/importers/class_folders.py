@@ -30,6 +30,16 @@ def read(files: Listing) -> Draft | None:
     top = {image.parts[0] for image in files.images if len(image.parts) > 1}
     if not any(means_good(name) for name in top if not means_masks(name)):
         return None
+    return _read(files)
+
+
+def read_defects(files: Listing) -> Draft | None:
+    """The same of two folders or more none of which holds good parts; None for fewer."""
+    top = {image.parts[0] for image in files.images if len(image.parts) > 1}
+    return _read(files) if sum(not means_masks(name) for name in top) > 1 else None
+
+
+def _read(files: Listing) -> Draft:
     apart = _masks_apart(files)
     by_folder: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
     loose = []

@@ -22,7 +22,7 @@ from keenline.models.class_head import HEAD, ClassHead
 from keenline.models.patches import inspected
 from keenline.recipe import Recipe
 from keenline.training.class_thresholds import logit
-from keenline.training.good_parts import framed_roi
+from keenline.training.good_parts import framed_lighting, framed_roi
 from keenline.training.quantize import quantise
 from keenline.training.supervised.graphs import Size, deployed_graph, feature_graph
 from keenline.training.supervised.judging import (
@@ -85,8 +85,10 @@ class Finisher:
         """size: of the views, None when they differ."""
         self._recipe, self._framing, self._evidence = recipe, framing, evidence
         self._progress = progress
-        self._mask = _mask(recipe, framing, size, network.stride)
-        self._features, self._torch = self.forms(network, about, size)
+        self._mask = inspected_grid(recipe, framing, size, network.stride)
+        lighting = framed_lighting(recipe.lighting, recipe.inspect, framing)
+        features, by_torch = self.forms(network, about, size)
+        self._features, self._torch = lighting.before(features), lighting.looking(by_torch)
         self._by_torch = self._judge(self._torch)
 
     def forms(
@@ -223,7 +225,7 @@ class Finisher:
         )
 
 
-def _mask(
+def inspected_grid(
     recipe: Recipe, framing: Framing, size: Size | None, stride: int
 ) -> NDArray[np.float32] | None:
     """Which cells are inspected, 1 or 0; None when all are, or when the scorer sees to it."""
@@ -239,4 +241,4 @@ def _spread_out(views: LabelledViews) -> list[NDArray[np.uint8]]:
     """Views for int8's ranges, evenly of those with a defect and those without."""
     ordered = sorted(views.known, key=lambda known: not known.shown)
     step = max(1, len(ordered) // CALIBRATED)
-    return [views.view(known).pixels[None] for known in ordered[::step][:CALIBRATED]]
+    return [views.as_read(known).pixels[None] for known in ordered[::step][:CALIBRATED]]

@@ -15,6 +15,7 @@ from keenline.data.reading import read_image
 from keenline.errors import Code, ImageError
 from keenline.inference.framing import Framing
 from keenline.models.base import Progress
+from keenline.models.lighting import AS_IT_IS, Lighting
 from keenline.training.good_parts import KEPT_BYTES, framed_roi
 from keenline.types import Image, Sample
 
@@ -59,6 +60,8 @@ class LabelledViews:
         nothing about pixels and is left out.
         """
         self._classes, self._framing = list(classes), framing
+        self.lighting: Lighting = AS_IT_IS
+        """What is done to a view before a network sees it; set before it is asked for one."""
         self._kept: list[list[LabelledView] | None] = []
         self.samples: list[Sample] = []
         self.known: list[Known] = []
@@ -71,8 +74,7 @@ class LabelledViews:
                 skipped.append(Skipped(sample.image, error))
                 continue
             for number, view in enumerate(views):
-                shown = frozenset(map(int, np.unique(view.numbers))) - {GOOD_PIXEL}
-                self.known.append(Known(len(self.samples), number, shown))
+                self.known.append(Known(len(self.samples), number, self._shown(sample, view)))
             room -= sum(view.pixels.nbytes + view.numbers.nbytes for view in views)
             self._kept.append(views if room >= 0 else None)
             self.samples.append(sample)
@@ -80,7 +82,14 @@ class LabelledViews:
         self.skipped = tuple(skipped)
 
     def view(self, known: Known) -> LabelledView:
-        """Raises ImageError when the file has gone since it was first read."""
+        """As a network sees it; raises ImageError when the file has gone since it was read."""
+        view = self.as_read(known)
+        if not self.lighting.acts:
+            return view
+        return replace(view, pixels=self.lighting.picture(view.pixels))
+
+    def as_read(self, known: Known) -> LabelledView:
+        """As the finished graph is given it; raises ImageError."""
         kept = self._kept[known.sample]
         views = self._read(self.samples[known.sample]) if kept is None else kept
         return views[known.view]
@@ -101,9 +110,14 @@ class LabelledViews:
 
     def share_of_defects(self) -> float:
         """Of the pixels of views that show a defect, 0..1; 0 without any."""
-        showing = [self.view(known).numbers for known in self.known if known.shown]
+        showing = [self.as_read(known).numbers for known in self.known if known.shown]
         pixels = sum(numbers.size for numbers in showing)
         return sum(int(np.count_nonzero(n)) for n in showing) / pixels if pixels else 0.0
+
+    def _shown(self, sample: Sample, view: LabelledView) -> frozenset[int]:
+        """Numbers of the classes in a view."""
+        del sample
+        return frozenset(map(int, np.unique(view.numbers))) - {GOOD_PIXEL}
 
     def _read(self, sample: Sample) -> list[LabelledView]:
         image = read_image(sample.image, bit_depth=self._framing.facts.bit_depth)

@@ -26,6 +26,7 @@ from keenline.errors import Code, DatasetError, TrainingError
 from keenline.models.base import Progress, silent
 from keenline.recipe import Recipe
 from keenline.training.fit import part_numbers, suitable_framing, training_samples
+from keenline.training.good_parts import framed_lighting
 from keenline.training.lesson_samples import classes_of, usable_samples
 from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.training.supervised.left_out import left_out
@@ -96,8 +97,8 @@ def learn(
 class Run:
     """What one run works on; other models that mark pixels replace what differs.
 
-    Asked in this order: `encoder_for`, `views_of`, `network`, `crop_of`, `lesson`, `evidence`,
-    `finisher`, `measured`, `facts` and `said`.
+    Asked in this order: `encoder_for`, `views_of`, `network`, `drawn_by`, `crop_of`, `lesson`,
+    `evidence`, `finisher`, `measured`, `facts` and `said`.
     """
 
     model = "unet"
@@ -126,6 +127,7 @@ class Run:
         self._classes = _classes_left(self._views, named, dataset)
         if self._classes != named:  # the numbers of the classes are others then
             self._views = self.views_of(self._views.samples, self._classes)
+        self._views.lighting = framed_lighting(recipe.lighting, recipe.inspect, self._framing)
         self._hashes = dataset.hashes(self._views.samples)
         self._parts = np.array(part_numbers(self._views.samples, self._hashes))
         self._out = left_out(
@@ -169,17 +171,8 @@ class Run:
 
         settings = self._settings
         learning = self._views.only(~self._out)
-        sides = [max(learning.view(known).numbers.shape) for known in learning.known]
         self._network = self.network()
-        lots = Lots(
-            learning,
-            seed=settings.seed,
-            crop=self.crop_of(max(sides)),
-            crops=settings.crops,
-            brightness=self._recipe.augment.brightness,
-            rotations=self._recipe.augment.rotations,
-            balance=settings.balance,
-        )
+        lots = self.lots(learning)
         lesson = self.lesson(lots, learning.share_of_defects())
         stamp = settings.lasting() | {
             "recipe": self._recipe.sha256,
@@ -211,10 +204,27 @@ class Run:
             frozen=settings.frozen,
         )
 
+    def lots(self, learning: LabelledViews) -> Lots:
+        """What each epoch shows it of the views to learn from."""
+        sides = [max(learning.view(known).numbers.shape) for known in learning.known]
+        return self.drawn_by()(
+            learning,
+            seed=self._settings.seed,
+            crop=self.crop_of(max(sides)),
+            crops=self._settings.crops,
+            brightness=self._recipe.augment.brightness,
+            rotations=self._recipe.augment.rotations,
+            balance=self._settings.balance,
+        )
+
     def crop_of(self, longest: int) -> int:
         """Side of a crop; longest: side of any view, all in pixels."""
         multiple = self._encoder.about.multiple_of
         return min(self._settings.crop, -(-longest // multiple) * multiple)
+
+    def drawn_by(self) -> type[Lots]:
+        """What draws crops from views."""
+        return Lots
 
     def lesson(self, lots: Lots, share_of_defects: float) -> Lesson:
         """What moves the network; share_of_defects: of the pixels that are learnt from, 0..1."""

@@ -47,7 +47,10 @@ class Learner:
     module: str
     """Whose function `learn` teaches it."""
     backbone: str | None = None
-    """The encoder where neither the command nor the recipe names one; None: keenline."""
+    """The encoder of which --weights are where nobody names one; None: they need a name."""
+
+    only_defects: bool = False
+    """Whether it learns also where no image is good."""
 
     def load(self) -> Learning:
         """Import it, and with it what it needs."""
@@ -56,9 +59,31 @@ class Learner:
 
 
 LEARNERS: dict[str, Learner] = {
+    "classifier": Learner(
+        "the class of a whole image, and what made it say so; from images whose class is known",
+        "keenline.training.supervised.classifier.learn",
+        backbone="timm:efficientnet_b3",
+        only_defects=True,
+    ),
     "unet": Learner(
         "U-Net: which pixels are a defect and of which class; from good images and marked defects",
         "keenline.training.supervised.learn",
+    ),
+    "mask-rcnn": Learner(
+        "Mask R-CNN: each defect on its own, a box, a class and, where some are marked, an outline",
+        "keenline.training.supervised.instances.learn",
+    ),
+    "cascade": Learner(
+        "a light gate, then a U-Net with attention on the patches it lets pass; from the same",
+        "keenline.training.cascade.learn",
+    ),
+    "autoencoder": Learner(
+        "what is strange: what a network that draws good parts cannot draw; from good images alone",
+        "keenline.training.reconstruction.autoencoder",
+    ),
+    "vae": Learner(
+        "the same of a variational autoencoder, and how far a place lies from good ones",
+        "keenline.training.reconstruction.vae",
     ),
 }
 

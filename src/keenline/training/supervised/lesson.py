@@ -62,7 +62,7 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self.average = AveragedModel(network, avg_fn=_followed, use_buffers=True).requires_grad_(
             False
         )
-        self.loss = loss_of(settings.loss_among(LOSSES), share_of_defects, settings.balance)
+        self.loss = self.loss_for(share_of_defects)
         for name, values in zip(("scale", "offset"), feed, strict=True):
             self.register_buffer(name, torch.tensor(values)[None, :, None, None], persistent=False)
         self.part: Callable[[], float] = lambda: 0.0
@@ -76,6 +76,11 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
     def fed(self, pixels: Any) -> Any:
         """(batch, height, width, 3), uint8, as the encoder wants it."""
         return pixels.permute(0, 3, 1, 2).float() * self.scale + self.offset
+
+    def loss_for(self, share_of_defects: float) -> Callable[[Any, Any], Any]:
+        """What learning makes small, of what the network answers and what is there."""
+        settings = self.settings
+        return loss_of(settings.loss_among(LOSSES), share_of_defects, settings.balance)
 
     def learning(self, batch: int) -> Any:
         """Crops in batches, for `training_step`."""

@@ -1,0 +1,1 @@
+"""Networks that name the class of a whole image, and show what made them say so."""

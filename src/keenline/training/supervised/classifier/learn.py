@@ -1,0 +1,220 @@
+"""A dataset whose images have a class turned into a bundle whose network names it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keenline.bundle import check_writable
+from keenline.data.dataset import Dataset, Skipped
+from keenline.errors import Code, TrainingError
+from keenline.models.base import Progress, silent
+from keenline.recipe import Recipe
+from keenline.training.fit import suitable_framing, training_samples
+from keenline.training.supervised.classifier.wholes import LabelledWholes
+from keenline.training.supervised.labelled_views import LabelledViews
+from keenline.training.supervised.learn import Learnt, Run
+from keenline.training.supervised.recording import Measured
+from keenline.training.supervised.settings import Settings, check_extra
+from keenline.types import Sample
+
+if TYPE_CHECKING:
+    from keenline.inference.framing import Framing
+    from keenline.training.supervised.classifier.finishing import ClassFinisher
+    from keenline.training.supervised.encoder import Encoder
+    from keenline.training.supervised.judging import Evidence, Judged
+    from keenline.training.supervised.lesson import Lesson, Line
+    from keenline.training.supervised.lots import Lots
+
+MODEL = "classifier"
+LARGE = "timm:efficientnet_b3"
+"""The encoder where weights are given and no name."""
+
+
+def learn(
+    dataset: Dataset,
+    output: Path | str,
+    *,
+    recipe: Recipe | None = None,
+    settings: Settings | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    told: Callable[[Line], None] = lambda _: None,
+) -> Learnt:
+    """As `keenline.training.supervised.learn.learn`, from the class of each image alone.
+
+    Without good images the classes are told from one another, and nothing passes. Raises what that
+    raises, and TrainingError (OPTION_CONFLICT) where images are not seen whole.
+    """
+    start = time.perf_counter()
+    check_extra()
+    output, recipe = Path(output), recipe or Recipe()
+    check_writable(output)
+    run = ClassRun(dataset, output, recipe, settings or Settings(), progress)
+    fitted = run.teach(resume=resume, told=told)
+    return run.finish(fitted, start)
+
+
+class ClassRun(Run):
+    """What one run works on."""
+
+    model = MODEL
+    marks = False
+
+    @property
+    def good_needed(self) -> bool:
+        return any(sample.is_good for sample in _learnt_from(self._dataset))
+
+    def seen_first(self) -> Sequence[Sample]:
+        if self.good_needed:
+            return training_samples(self._dataset)
+        self._said.append(
+            "no good image is among them: classes are told from one another, and every part is at "
+            "least to be reviewed"
+        )
+        return _learnt_from(self._dataset)
+
+    def encoder_for(self, seen: Sequence[Sample]) -> tuple[Encoder, Framing, tuple[Skipped, ...]]:
+        encoder = self.opened()
+        _, framing, unreadable = suitable_framing(seen, self._recipe, encoder.about.multiple_of)
+        _check_whole(framing, self._recipe)
+        return encoder, framing, unreadable
+
+    def opened(self) -> Encoder:
+        from keenline.training.supervised.encoder import open_encoder
+
+        settings = self._settings
+        return open_encoder(
+            self._recipe.detector.backbone,
+            weights=settings.weights,
+            from_scratch=settings.from_scratch,
+            seed=settings.seed,
+        )
+
+    def views_of(self, samples: Sequence[Sample], classes: Sequence[str]) -> LabelledViews:
+        return LabelledWholes(samples, classes, self._framing, self._progress)
+
+    def network(self) -> Any:
+        from keenline.training.supervised.classifier.network import GridNetwork
+
+        settings = self._settings
+        return GridNetwork(
+            self._encoder,
+            len(self._classes),
+            good=self.good_needed,
+            dropout=settings.dropout,
+            frozen=settings.frozen,
+            inspected=self._inspected(),
+        )
+
+    def lots(self, learning: LabelledViews) -> Lots:
+        from keenline.training.supervised.classifier.pictures import Pictures
+
+        augment = self._recipe.augment
+        return Pictures(
+            learning,
+            len(self._classes),
+            seed=self._settings.seed,
+            pictures=self._settings.crops,
+            brightness=augment.brightness,
+            rotations=augment.rotations,
+            balance=self._settings.balance,
+        )
+
+    def lesson(self, lots: Lots, share_of_defects: float) -> Lesson:
+        from keenline.training.supervised.classifier.lesson import ClassLesson
+        from keenline.training.supervised.classifier.pictures import Pictures
+
+        del share_of_defects
+        assert isinstance(lots, Pictures)
+        about = self._encoder.about
+        lesson = ClassLesson(self._network, self._settings, lots, (about.scale, about.offset))
+        lesson.settle(self._views.only(~self._out))
+        return lesson
+
+    def evidence(self, out: LabelledViews) -> Evidence:
+        from keenline.training.supervised.classifier.finishing import OnlyDefects
+
+        if self.good_needed:
+            return super().evidence(out)
+        parts = self._parts[self._out]
+        return OnlyDefects(out.samples, parts, self._classes, self._recipe.gates)
+
+    def finisher(self, out: LabelledViews) -> type[ClassFinisher]:
+        from keenline.training.supervised.classifier.finishing import ClassFinisher
+
+        del out
+        return ClassFinisher
+
+    def measured(
+        self, unseen: tuple[Sequence[Sample], Judged], learnt: tuple[Sequence[Sample], Judged]
+    ) -> Measured:
+        from keenline.training.supervised.classifier.finishing import accuracy
+
+        out, known = (accuracy(*each, self._classes) for each in (unseen, learnt))
+        self._accuracy = Measured("accuracy", out, known)
+        return self._accuracy
+
+    def facts(self) -> dict[str, object]:
+        from keenline.training.supervised.classifier.losses import LOSSES
+
+        settings = self._settings
+        return {
+            "loss": settings.loss_among(LOSSES),
+            "balance": settings.balance,
+            "frozen": settings.frozen,
+            "dropout": settings.dropout,
+            "good_known": self.good_needed,
+            "maps": self._network.maps,
+        }
+
+    def said(self) -> dict[str, str]:
+        return {"accuracy": self._accuracy.words}
+
+    def _inspected(self) -> Any | None:
+        """Which cells of the coarsest features are inspected; None when all are."""
+        import torch
+
+        from keenline.training.supervised.finishing import inspected_grid
+
+        size, about = self._size(), self._encoder.about
+        stride = max(output.stride for output in about.outputs.values())
+        found = inspected_grid(self._recipe, self._framing, size, stride)
+        if found is not None and not found.any():
+            raise TrainingError(
+                Code.OPTION_CONFLICT,
+                "The region of interest is smaller than what the network can tell apart",
+                where="inspect.roi",
+                expected=f"at least {stride} px of the resized image",
+            )
+        return None if found is None else torch.from_numpy(found)
+
+
+def _learnt_from(dataset: Dataset) -> tuple[Sample, ...]:
+    samples = dataset.samples
+    if any(sample.split for sample in samples):
+        return tuple(sample for sample in samples if sample.split == "train")
+    return samples
+
+
+def _check_whole(framing: Framing, recipe: Recipe) -> None:
+    """Raise TrainingError where one label cannot be learnt from."""
+    facts = framing.facts
+    if facts.tile is not None:
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "The class of an image says nothing about its tiles",
+            where="image.size",
+            expected="images that are seen whole",
+            got=f"tiles of {facts.tile} px",
+            next="give a --size of at most one tile, or mark the defects and use --model unet",
+        )
+    if not facts.fixed_size and (recipe.inspect.roi or recipe.inspect.ignore):
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "A region of interest needs images of one size here",
+            where="inspect",
+            next="leave out roi and ignore, or give images of one size",
+        )
