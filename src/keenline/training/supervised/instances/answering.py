@@ -17,10 +17,7 @@ from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import nms, roi_align
 from torchvision.ops.poolers import LevelMapper
 
-from keenline.training.supervised.instances.network import MaskRCNN
-
-CELL = 2
-"""Pixels for one cell of the maps, as the U-Net on the built-in backbone has it."""
+from keenline.training.supervised.instances.network import CELL, MaskRCNN
 
 _SEARCHED = 200
 """Places of each level that are looked at again, at most."""
@@ -33,6 +30,9 @@ FOUND = 32
 
 _SAME_PROPOSAL, _SAME_DEFECT = 0.7, 0.5
 """Overlap above which the less sure of two boxes is left out, as torchvision has it."""
+
+_STEEP = 4.0
+"""By how much an outline is steeper than the share that the network gives."""
 
 _NEVER, _NOWHERE = -100.0, -1.0
 """A logit, and a share, below any other."""
@@ -134,7 +134,7 @@ class Answering(nn.Module):  # type: ignore[misc]
         heads = self.network.heads
         raw = heads.mask_predictor(heads.mask_head(self._pooled(levels, boxes, 14)))
         mine = numbers[:, None] == torch.arange(raw.shape[1], device=raw.device)[None]
-        masks = torch.sigmoid((raw * mine.float()[:, :, None, None]).sum(dim=1))
+        masks = _outline(torch.sigmoid((raw * mine.float()[:, :, None, None]).sum(dim=1)))
         down = _weights(boxes[:, 1], boxes[:, 3], rows, raw.shape[2])
         across = _weights(boxes[:, 0], boxes[:, 2], columns, raw.shape[3])
         return torch.matmul(torch.matmul(down, masks), across.transpose(1, 2))
@@ -162,6 +162,16 @@ def _apart(boxes: Any, scores: Any, groups: Any, edges: Any, most: float) -> Any
     far = boxes + groups[:, None] * (edges.amax() + 1.0)
     places = nms(far, scores, most)
     return torch.zeros_like(scores).scatter(0, places, torch.ones_like(places).float())
+
+
+def _outline(masks: Any) -> Any:
+    """(instances, side, side), 0..1, as it counts in the maps: inside nearly 1, outside nearly 0.
+
+    So an outline is the same at every threshold of confidence. It is held to its own highest value:
+    one that is faint everywhere must not hide an instance that is sure.
+    """
+    highest = masks.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+    return ((masks / highest - 0.5) * _STEEP + 0.5).clamp(0.0, 1.0)
 
 
 def _covered(low: Any, high: Any, cells: int) -> Any:

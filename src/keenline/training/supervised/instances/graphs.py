@@ -24,8 +24,8 @@ from keenline.models.graph_writer import OPSET, GraphWriter, Shape
 from keenline.models.padding import without_explicit_padding
 from keenline.models.search_graph import mean_of_highest
 from keenline.training.supervised.graphs import Size
-from keenline.training.supervised.instances.answering import CELL, FOUND, Answering
-from keenline.training.supervised.instances.network import WIDTH, MaskRCNN
+from keenline.training.supervised.instances.answering import FOUND, Answering
+from keenline.training.supervised.instances.network import CELL, WIDTH, MaskRCNN
 
 _PICTURE, _MAPS = "picture", "maps"
 

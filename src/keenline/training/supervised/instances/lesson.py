@@ -10,10 +10,12 @@ from torch.utils.data import DataLoader
 
 from keenline.evaluation.box_precision import Boxes, box_precision, mean_precision
 from keenline.training.supervised.instances.answering import Answering
-from keenline.training.supervised.instances.lots import InstanceLots, batched
+from keenline.training.supervised.instances.examining import boxes_of, numbered, true_boxes
+from keenline.training.supervised.instances.lots import batched
 from keenline.training.supervised.instances.marked import InstanceView, InstanceViews
 from keenline.training.supervised.instances.network import MaskRCNN
 from keenline.training.supervised.lesson import Lesson
+from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.settings import Settings
 
 
@@ -29,10 +31,10 @@ class InstanceLesson(Lesson):
         self,
         network: MaskRCNN,
         settings: Settings,
-        lots: InstanceLots,
+        lots: Lots,
         feed: tuple[tuple[float, ...], tuple[float, ...]],
     ) -> None:
-        """feed: scale and offset by which uint8 becomes what the encoder is fed."""
+        """lots: `InstanceLots`. feed: scale and offset by which uint8 becomes what is fed."""
         super().__init__(network, settings, lots, 0.0, feed)
         self._found: list[Boxes] = []
         self._true: list[Boxes] = []
@@ -53,23 +55,17 @@ class InstanceLesson(Lesson):
         self._true.clear()
 
     def validation_step(self, batch: Any, *_: Any) -> None:
-        pixels, numbered = batch
+        pixels, rows = batch
         network = self.average.module
         levels = [level.float() for level in network.levels(self.fed(pixels[None]))]
         with torch.autocast(self.device.type, enabled=False):
-            found = Answering(network)(*levels)[1][0].cpu().numpy().astype(np.float64)
-        self._found.append(boxes_of(found))
-        true = numbered.cpu().numpy()
-        self._true.append(Boxes(true[:, :4].astype(np.float64), true[:, 4].astype(np.int64)))
+            found = Answering(network)(*levels)[1]
+        self._found.append(boxes_of(found.cpu().numpy()))
+        self._true.append(true_boxes(rows.cpu().numpy()))
 
     def on_validation_epoch_end(self) -> None:
         precision = mean_precision(box_precision(self._found, self._true))
         self.validated(1 - precision if np.isfinite(precision) else 1.0)
-
-
-def boxes_of(instances: Any) -> Boxes:
-    """What a graph answers, (number, 6), in the form that is measured."""
-    return Boxes(instances[:, :4], instances[:, 4].astype(np.int64), instances[:, 5])
 
 
 class _Whole:
@@ -84,5 +80,4 @@ class _Whole:
     def __getitem__(self, number: int) -> tuple[Any, Any]:
         view = self._views.view(self._views.known[number])
         assert isinstance(view, InstanceView)
-        rows = [(*each.box, each.number) for each in view.instances]
-        return view.pixels.copy(), np.array(rows, np.int64).reshape(-1, 5)
+        return view.pixels.copy(), numbered(view)

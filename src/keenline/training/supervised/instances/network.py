@@ -23,6 +23,9 @@ WIDTH = 64
 """Channels of the pyramid. torchvision has 256, for 80 classes of a hundred thousand images; these
 are learnt from hundreds, on a processor."""
 
+CELL = 2
+"""Pixels for one cell of the maps, as the U-Net on the built-in backbone has it."""
+
 _HIDDEN = 256
 """Units of the layer that tells classes apart."""
 
@@ -40,17 +43,28 @@ class MaskRCNN(nn.Module):  # type: ignore[misc]
     have an outline while others have a box alone.
     """
 
-    def __init__(self, encoder: Encoder, classes: int, anchors: Anchors, *, masks: bool) -> None:
-        """anchors: of `levels_of(encoder)` levels. masks: whether outlines are learnt."""
+    stride = CELL
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        classes: int,
+        anchors: Anchors,
+        *,
+        masks: bool,
+        frozen: bool = False,
+    ) -> None:
+        """anchors: of `levels_of` levels. masks: whether outlines are learnt. frozen: the encoder
+        is not taught."""
         super().__init__()
         self.classes = classes
         self.strides = strides_of(encoder)
-        self.encoder = encoder.module
+        self.encoder = encoder.module.requires_grad_(not frozen)
         self._first = len(encoder.channels) - len(self.strides)
         self.pyramid = FeaturePyramidNetwork(
             list(encoder.channels[self._first :]), WIDTH, extra_blocks=LastLevelMaxPool()
         )
-        levels = len(self.strides) + 1
+        levels = levels_of(encoder)
         generator = AnchorGenerator(anchors.sizes, (anchors.ratios,) * levels)
         self.proposing = RegionProposalNetwork(
             generator,
@@ -122,6 +136,11 @@ def strides_of(encoder: Encoder) -> tuple[int, ...]:
     strides = [output.stride for output in encoder.about.outputs.values()]
     strides = strides if len(strides) == len(encoder.channels) else _halved(encoder)
     return tuple(stride for stride in strides if stride >= _FINEST)
+
+
+def levels_of(encoder: Encoder) -> int:
+    """How many levels are searched; the coarsest is made from that before it."""
+    return len(strides_of(encoder)) + 1
 
 
 def _halved(encoder: Encoder) -> list[int]:

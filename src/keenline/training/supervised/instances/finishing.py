@@ -1,8 +1,9 @@
-"""A taught detector turned into the forms in which it is judged: torch's and a graph's."""
+"""A taught detector turned into a graph with thresholds on which torch and both engines agree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,8 +20,10 @@ from keenline.inference.class_outputs import (
 from keenline.inference.engine import Engine
 from keenline.inference.scoring import top_mean
 from keenline.models.backbones import Description
+from keenline.training.supervised.finishing import Finisher
 from keenline.training.supervised.graphs import Size
 from keenline.training.supervised.instances.answering import Answering
+from keenline.training.supervised.instances.byte_weights import in_bytes
 from keenline.training.supervised.instances.graphs import (
     answering_graph,
     deployed_graph,
@@ -29,30 +32,26 @@ from keenline.training.supervised.instances.graphs import (
 from keenline.training.supervised.instances.network import MaskRCNN
 
 
-class InstanceForm:
-    """A `keenline.training.supervised.finishing.Form`: int8 rounds the encoder and the pyramid."""
+class InstanceFinisher(Finisher):
+    """In int8 the encoder and the pyramid compute; what follows keeps its weights in int8, and
+    computes in float32."""
 
-    exact: tuple[str, ...] = ()
-    marks_pixels = True
-
-    def __init__(
-        self,
-        network: MaskRCNN,
-        about: Description,
-        size: Size | None,
-        mask: NDArray[np.float32] | None,
-    ) -> None:
-        """size: of the views, None when they differ. mask: which cells are inspected, 1 or 0."""
-        self._mask = mask
-        self.features = pyramid_graph(network.eval(), about, size)
+    def forms(
+        self, network: Any, about: Description, size: Size | None
+    ) -> tuple[onnx.ModelProto, Engine]:
         self._answering = answering_graph(network, size)
-        self.torch: Engine = TorchDetector(network, about, mask)
+        return (
+            pyramid_graph(network, about, size),
+            TorchDetector(network, about, self._mask),
+        )
 
     def deployed(
         self, features: onnx.ModelProto, shift: NDArray[np.float32]
     ) -> tuple[onnx.ModelProto, Mapping[str, bytes]]:
-        """As `Form` says; there is no other member."""
-        return deployed_graph(features, self._answering, shift, self._mask), {}
+        """As `Finisher` says; there is no other member."""
+        rounded = any(node.op_type == "QuantizeLinear" for node in features.graph.node)
+        answering = in_bytes(self._answering) if rounded else self._answering
+        return deployed_graph(features, answering, shift, self._mask), {}
 
 
 class TorchDetector:
@@ -63,6 +62,7 @@ class TorchDetector:
     def __init__(
         self, network: MaskRCNN, about: Description, mask: NDArray[np.float32] | None
     ) -> None:
+        """mask: 1 where it is inspected, (map height, map width); None when all is."""
         self.version = f"torch {torch.__version__}"
         self._network, self._mask = network.eval(), mask
         self._answering = Answering(network)
