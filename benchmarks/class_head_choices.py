@@ -113,7 +113,7 @@ def _lesson(seed: int) -> tuple[dict[bool, Cells], Sequence[str], list[Seen], in
     with tempfile.TemporaryDirectory(prefix="keenline-") as folder:
         bundle = train(Dataset(root, tuple(learnt)), f"{folder}/part.keen", seed=seed).bundle
     framing = Framing(bundle.manifest.framing)
-    graph = cells_graph(onnx.load_from_string(bundle.members[GRAPH])).SerializeToString()
+    graph = cells_graph(onnx.load_from_string(bundle.members[GRAPH]), None).SerializeToString()
     engine = open_engine(graph, name="openvino", precision=bundle.manifest.engine.precision)
     cells = {
         mirrored: draw_cells(

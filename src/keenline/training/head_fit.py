@@ -71,6 +71,7 @@ def fit_head(
         output.astype(np.float32),
         np.mean([network.output_bias for network in taught], axis=0).astype(np.float32),
         np.zeros(len(classes), np.float32),
+        looks_around=True,
     )
 
 

@@ -183,7 +183,7 @@ class _Lesson:
 
     def draw(self, seed: int) -> tuple[Cells, tuple[Skipped, ...]]:
         """Cells of all samples, and every sample that could not be used."""
-        engine = self._engine(cells_graph(self.graph))
+        engine = self._engine(cells_graph(self.graph, self.mask))
         cells, unread = draw_cells(
             self._samples,
             self._classes,
@@ -212,7 +212,7 @@ class _Lesson:
         return draw_synthetic(
             synthetic,
             self._classes,
-            self._engine(cells_graph(self.graph)),
+            self._engine(cells_graph(self.graph, self.mask)),
             self._framing,
             share=share,
             tested=self._labelled.hashes(tested).values(),
