@@ -22,9 +22,7 @@ from keenline.evaluation.pod_curve import (
     LEVEL,
     LINKS,
     SCALES,
-    Link,
     PodCurve,
-    Scale,
     fit_curve,
     overlapping,
 )
@@ -175,8 +173,10 @@ def _judged(
     elif not values[0] <= upper <= values[-1]:
         refusals = (
             *refusals,
-            f"a90/95 would be {upper:.3g} {unit}, outside the sizes that were tried, "
-            f"{values[0]:.3g} to {values[-1]:.3g} {unit}",
+            (
+                f"a90/95 would be {upper:.3g} {unit}, outside the sizes that were tried, "
+                f"{values[0]:.3g} to {values[-1]:.3g} {unit}"
+            ),
         )
     notes = ["the curve contradicts the data: see the fit"] if fit and fit.poor else []
     return Pod(

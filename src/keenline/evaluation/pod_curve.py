@@ -32,7 +32,7 @@ _STEPS = 100
 _PRECISE = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PodCurve:
     """One fitted curve with what its bounds are made of."""
 
