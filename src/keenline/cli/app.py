@@ -30,6 +30,7 @@ from keenline.cli import (
     station,
     synthesise,
     teach,
+    threshold,
     train,
     update,
     validate,
@@ -53,6 +54,7 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("inspect")(inspect.inspect)
 app.command("evaluate")(evaluate.evaluate)
+app.command("threshold")(threshold.threshold)
 app.command("update")(update.update)
 app.command("labels")(labels.labels)
 app.command("agreement")(agreement.agreement)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -48,9 +49,17 @@ def recipe_with(recipe: Recipe, cuts: Mapping[str, Cut]) -> Recipe:
     The anomaly's threshold is no part of a recipe. A class that it does not name is added, with the
     authority to flag.
     """
-    chosen = {name: _settings(cut) for name, cut in cuts.items() if name != ANOMALY}
-    known = [defect.model_copy(update=chosen.pop(defect.name, {})) for defect in recipe.classes]
-    added = [DefectClass.model_validate({"name": name} | each) for name, each in chosen.items()]
+    classes = {name: cut for name, cut in cuts.items() if name != ANOMALY}
+    known = [
+        defect.model_copy(update=_settings(classes.pop(defect.name), defect.authority))
+        if defect.name in classes
+        else defect
+        for defect in recipe.classes
+    ]
+    added = [
+        DefectClass.model_validate({"name": name} | _settings(cut, Authority.FLAG))
+        for name, cut in classes.items()
+    ]
     return recipe.model_copy(update={"classes": (*known, *added)})
 
 
@@ -64,13 +73,15 @@ def _edges(defect: DefectClass, recipe: Recipe) -> tuple[float, float]:
     return low, limit * (1 + band)
 
 
-def _settings(cut: Cut) -> dict[str, float]:
+def _settings(cut: Cut, authority: Authority) -> dict[str, float]:
     """Threshold and band of a class. Without a band an equal score passes, as in the cut; a band
     begins just above the lower edge, so that the score at that edge still passes."""
-    if cut.high == cut.low or np.isinf(cut.high) or cut.high == 0:
+    high = cut.high
+    if math.isinf(high) and authority is Authority.REJECT:
+        high = 2.0 - cut.low  # a band around 1, the highest score: nothing is rejected
+    if high == cut.low or math.isinf(high):
         return {"threshold": cut.low, "uncertain_band": 0.0}
-    middle = (cut.low + cut.high) / 2
-    reach = (cut.high - cut.low) / 2
+    middle = (cut.low + high) / 2
     # A little narrower: what rounding adds must not reach the scores at the edges.
-    band = max(0.0, reach / middle * (1 - 1e-9))
+    band = (high - cut.low) / 2 / middle * (1 - 1e-9)
     return {"threshold": middle, "uncertain_band": min(1.0, band)}

@@ -69,7 +69,7 @@ class Figures:
 def find(database: Database, query: Query) -> Iterator[Result]:
     """The results, newest first, as they were recorded. Raises StoreError, STORE_QUERY for a
     record that cannot be read any more."""
-    chosen = _narrowed(select(results.c.result_id, results.c.content), query)
+    chosen = narrowed(select(results.c.result_id, results.c.content), query)
     ordered = chosen.order_by(results.c.time.desc(), results.c.trigger_number.desc())
     with database.reading() as connection:
         stream = connection.execution_options(yield_per=500).execute(ordered.limit(query.limit))
@@ -85,25 +85,25 @@ def find(database: Database, query: Query) -> Iterator[Result]:
 def count(database: Database, query: Query) -> int:
     """How many results; `limit` is not looked at. Raises StoreError."""
     with database.reading() as connection:
-        return connection.scalar(_narrowed(select(func.count(results.c.result_id)), query)) or 0
+        return connection.scalar(narrowed(select(func.count(results.c.result_id)), query)) or 0
 
 
 def figures(database: Database, query: Query) -> Figures:
     """Counts and times of the results; `limit` is not looked at. Raises StoreError."""
-    ids = _narrowed(select(results.c.result_id), query)
+    ids = narrowed(select(results.c.result_id), query)
     by_class = (
         select(regions.c.class_name, func.count(distinct(regions.c.result_id)))
         .where(regions.c.result_id.in_(ids))
         .group_by(regions.c.class_name)
     )
-    span = _narrowed(select(func.min(results.c.time), func.max(results.c.time)), query)
+    span = narrowed(select(func.min(results.c.time), func.max(results.c.time)), query)
     with database.reading() as connection:
         verdicts, codes = (
             Counter(
                 dict(
                     tuple(row)
                     for row in connection.execute(
-                        _narrowed(select(column, func.count()), query).group_by(column)
+                        narrowed(select(column, func.count()), query).group_by(column)
                     )
                 )
             )
@@ -162,7 +162,8 @@ def flat(result: Result) -> dict[str, Any]:
     }
 
 
-def _narrowed(select_: Select[Any], query: Query) -> Select[Any]:
+def narrowed(select_: Select[Any], query: Query) -> Select[Any]:
+    """A question about `results`, of those that `query` means; its `limit` is not looked at."""
     names = ("result_id", "station", "part_id", "code")
     equal = {name: getattr(query, name) for name in names}
     for name, value in equal.items():
@@ -183,7 +184,7 @@ def _narrowed(select_: Select[Any], query: Query) -> Select[Any]:
 
 
 def _present(column: Column[Any], query: Query) -> Select[Any]:
-    return _narrowed(select(column).where(column.is_not(None)), query)
+    return narrowed(select(column).where(column.is_not(None)), query)
 
 
 def _spread(values: list[float]) -> tuple[float, float, float] | None:
