@@ -40,6 +40,7 @@ EXTRAS = {
     "postgres": (("psycopg",), "results in PostgreSQL"),
     "s3": (("obstore",), "images in a bucket"),
     "web": (("fastapi", "jinja2", "python-multipart", "uvicorn"), "images sent over HTTP"),
+    "ray": (("ray",), "keenline validate on several machines"),
     "parquet": (("pyarrow",), "scores and results as Parquet"),
 }
 """The extras that this version uses: their packages, and what for."""
