@@ -7,11 +7,13 @@ not see the rounding of an engine.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from keenline.errors import Code, TrainingError
@@ -78,6 +80,10 @@ class Lighting:
         levels: Image = self._engine.run(view[None])[_LIT][0].astype(np.uint8)
         return levels
 
+    def looking(self, engine: Engine) -> Engine:
+        """An engine that is given views as they are and runs on what comes after this stage."""
+        return _Looking(engine, self) if self.acts else engine
+
     @cached_property
     def _engine(self) -> Engine:
         graph = self._graph.SerializeToString()
@@ -102,6 +108,22 @@ class Lighting:
         height, width = self.size or ("height", "width")
         shape = ("batch", height, width, 3)
         return writer.model("lighting", {"image": (TensorProto.UINT8, shape)}, {_LIT: shape})
+
+
+class _Looking:
+    """An `Engine` without the stage in its graph."""
+
+    def __init__(self, engine: Engine, lighting: Lighting) -> None:
+        self._inner, self._lighting = engine, lighting
+        self.name, self.version, self.precision = engine.name, engine.version, engine.precision
+
+    def run(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        return self._inner.run(np.stack([self._lighting.picture(image) for image in images]))
+
+    def run_each(
+        self, images: Iterable[NDArray[np.uint8]]
+    ) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+        return (self.run(each) for each in images)
 
 
 _LIT = "lit"

@@ -223,7 +223,7 @@ def _require_fitting(
 
 
 def _require_same_learning(recipe: Recipe, learnt: Recipe) -> None:
-    tables = ("image", "inspect", "detector")
+    tables = ("image", "lighting", "inspect", "detector")
     wrong = [name for name in tables if getattr(recipe, name) != getattr(learnt, name)]
     if wrong:
         raise StationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,13 +69,21 @@ class Lots:
         while True:
             known, wanted = self._drawn(rng)
             try:
-                view = self._views.view(known)
+                view = self.drawn_view(known, rng)
             except ImageError:
                 self.gone.add(known)
                 if len(self.gone) == len(self._views.known):
                     raise
                 continue
             return self.piece(view, wanted, rng)
+
+    def drawn_view(self, known: Known, rng: np.random.Generator) -> LabelledView:
+        """As a network sees it. Where light is taken out, another light comes before that."""
+        lighting = self._views.lighting
+        if not lighting.acts:
+            return self._views.view(known)
+        view = self._views.as_read(known)
+        return replace(view, pixels=lighting.picture(self._another_light(view.pixels, rng)))
 
     def piece(self, view: LabelledView, wanted: int, rng: np.random.Generator) -> Any:
         """(side, side, 3) pixels and the number of what covers each, (side, side).
@@ -109,6 +118,13 @@ class Lots:
         return self._relit(pixels, rng), np.ascontiguousarray(numbers, np.int64)
 
     def _relit(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        if self._views.lighting.acts:
+            return np.ascontiguousarray(pixels)
+        return self._another_light(pixels, rng)
+
+    def _another_light(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator
+    ) -> NDArray[np.uint8]:
         light = 1 + rng.uniform(-1, 1) * self._brightness
         contrast = 1 + rng.uniform(-1, 1) * _CONTRAST
         middle = float(pixels.mean())
