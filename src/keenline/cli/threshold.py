@@ -160,7 +160,7 @@ def _draw(found: Answer, report: Path) -> None:
 
     content = ThresholdContent(
         title=found.title,
-        facts=found.facts,
+        facts={label.capitalize(): words for label, words in found.facts.items()},
         now=found.now,
         chosen=found.chosen,
         curves=found.curves(),
