@@ -15,16 +15,15 @@ from pathlib import Path
 import numpy as np
 from datasets import DATA
 from defect_measures import Pixels, certainty, spread, told_apart
-from labelled_sets import kolektor_all, magnetic_tile_fifty, untouched
+from labelled_sets import magnetic_tile_fifty, untouched
 from results_file import Start, circumstances, table, write_section
 
 from keenline.data.class_masks import class_masks
 from keenline.data.dataset import Dataset
-from keenline.evaluation.metrics import average_precision
 from keenline.inference.enlarging import enlarge
 from keenline.inference.inspector import Inspector
 from keenline.training.fit import train
-from keenline.training.teach import Taught, teach
+from keenline.training.teach import teach
 from keenline.types import Prediction
 
 ABOUT = """\
@@ -63,14 +62,11 @@ def main() -> None:
         runs = [_tested(split(seed), seed, untouched(tile)) for seed in range(asked.seeds)]
         rows.append([name, *(spread([run[key] for run in runs], n) for key, _, n in COLUMNS)])
         print(*rows[-1], sep=" | ", flush=True)
-    left_out = _leave_one_out(kolektor_all(DATA / "kolektorsdd"), asked.seeds)
-    print(left_out, flush=True)
     text = [
         "## Fifty defects",
         ABOUT.format(seeds=asked.seeds),
         circumstances(start),
         table(("set", *(title for _, title, _ in COLUMNS)), rows),
-        left_out,
     ]
     if asked.write:
         write_section("few defects", "\n\n".join(text))
@@ -119,27 +115,6 @@ def _tested(dataset: Dataset, seed: int, untouched: set[Path]) -> dict[str, floa
         "fit": fitted.seconds,
         "teach": taught.seconds,
     }
-
-
-def _leave_one_out(dataset: Dataset, seeds: int) -> str:
-    """Every part is left out once, of the head only: the good parts of the bank are others'."""
-    values = []
-    for seed in range(seeds):
-        with tempfile.TemporaryDirectory(prefix="keenline-") as folder:
-            fitted = train(dataset, f"{folder}/part.keen", seed=seed)
-            taught = teach(fitted.path, dataset, seed=seed, folds=len(dataset.samples))
-        values.append(_precision(taught))
-    return (
-        f"kolektorsdd, {len(dataset.defects)} defective and {len(dataset.good)} good images, "
-        "leave-one-part-out: average precision of the class "
-        f"{spread(values, 3)} (the bank behind it has seen the good views of the parts left out)."
-    )
-
-
-def _precision(taught: Taught) -> float:
-    scores = np.array([max(out.scores.values()) for out in taught.left_out])
-    good = np.array([out.sample.is_good for out in taught.left_out])
-    return average_precision(scores[good], scores[~good])
 
 
 def _both(said: Prediction, threshold: float) -> float:
