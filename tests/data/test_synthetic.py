@@ -18,12 +18,13 @@ from keenline.data.augment_geometry import Turn
 from keenline.data.blending import by_gradients, by_opacity
 from keenline.data.dataset import content_hash
 from keenline.data.defect_library import Cut, cut_defects, read_library, write_library
+from keenline.data.imagined_by import Network
 from keenline.data.importers import open_dataset
 from keenline.data.paste import paste, plausible, reshaped
 from keenline.data.procedural_defects import DrawnKind, drawn_defect, perlin
-from keenline.data.synthetic import synthesise
+from keenline.data.synthetic import synthesise, untested
 from keenline.data.synthetic_index import INDEX, PREFIX, is_synthetic, learnable, read_synthetic
-from keenline.errors import Code, DatasetError
+from keenline.errors import Code, DatasetError, ImageError
 from keenline.recipe import Recipe
 
 SIZE = (160, 120)
@@ -103,6 +104,50 @@ def test_a_library_comes_back_as_it_was_written(folder, tmp_path):
         assert np.array_equal(cut.image, other.image)
         assert np.array_equal(cut.mask, other.mask)
         assert replace(cut, image=other.image, mask=other.mask) == other
+
+
+def test_a_defect_too_near_the_border_to_be_pasted_whole_is_not_cut(folder):
+    mask = np.zeros(SIZE[::-1], bool)
+    mask[60:80, 1:20] = True
+    for path in (folder / "ground_truth/dent").glob("00[0-2]_mask.png"):
+        save_mask(path, mask)
+    found = cut_defects(open_dataset(folder).samples)
+    assert (len(found.cuts), found.at_border) == (0, 3)
+
+
+NETWORK = Network.model_validate(
+    {
+        "sha256": "1" * 64,
+        "class": "dent",
+        "data_sha256": "2" * 64,
+        "seed": 3,
+        "steps": 40,
+        "learnt_from": ("a" * 64, "b" * 64),
+    }
+)
+
+
+def test_what_a_network_imagined_comes_back_with_what_it_learnt_from(tmp_path):
+    cuts = (cut(), replace(cut(), origin="imagined", network=NETWORK))
+    write_library(cuts, tmp_path / "library")
+    assert [each.network for each in read_library(tmp_path / "library")] == [None, NETWORK]
+    index = tmp_path / "library" / "library.json"
+    index.write_text(index.read_text().replace('"network": "1', '"network": "9'))
+    with pytest.raises(DatasetError, match="of a network that is not listed"):
+        read_library(tmp_path / "library")
+
+
+def test_an_imagined_defect_is_held_out_with_all_that_its_network_saw(folder, tmp_path):
+    samples = open_dataset(folder).samples
+    cuts = cut_defects(samples).cuts
+    imagined = [replace(each, origin="imagined", network=NETWORK) for each in cuts]
+    synthesise(samples, imagined, Recipe(), tmp_path / "made", share=0.5)
+    found = read_synthetic(tmp_path / "made")
+    assert len(found) == 3
+    assert all(each.made_from >= {"a" * 64, "b" * 64} for each in found)
+    assert learnable(found, {"b" * 64}) == ()
+    assert untested([*cuts, *imagined], {"b" * 64}) == cuts
+    assert untested([*cuts, *imagined], {cuts[0].source_sha256}) == (*cuts[1:], *imagined[1:])
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "no index", "not JSON", "path"])
@@ -285,6 +330,29 @@ def test_a_folder_has_the_share_it_was_asked_for(folder, tmp_path):
     assert made.index.real == {"dent": 3}
     assert len(made.index.images) + made.without_place.get("dent", 0) == 3
     assert len(made.index.images) == 3
+
+
+def test_the_share_that_was_reached_is_told(folder, tmp_path):
+    samples = open_dataset(folder).samples
+    cuts = cut_defects(samples).cuts
+    made = synthesise(samples, cuts, Recipe(), tmp_path / "made", share=0.5)
+    assert made.share_of("dent") == 0.5
+    none = [replace(each, image=255 - each.image // 9) for each in cuts]  # no such surface
+    made = synthesise(samples, none, Recipe(), tmp_path / "none", share=0.5)
+    assert (made.share_of("dent"), made.without_place) == (0, {"dent": 3})
+
+
+def test_a_good_image_that_cannot_be_read_any_more_is_passed_over(folder, tmp_path):
+    samples = open_dataset(folder).samples
+    cuts = cut_defects(samples).cuts
+    for number in range(5):
+        folder.joinpath(f"train/good/{number:03}.png").write_bytes(b"gone")
+    made = synthesise(samples, cuts, Recipe(), tmp_path / "made", share=0.5)
+    assert {one.background.image[-7:] for one in made.index.images} == {"005.png"}
+    assert len(made.skipped) == 5
+    folder.joinpath("train/good/005.png").write_bytes(b"gone")
+    with pytest.raises(ImageError):
+        synthesise(samples, cuts, Recipe(), tmp_path / "none", share=0.5)
 
 
 def test_a_synthetic_sample_says_what_it_is_and_what_it_was_made_from(folder, tmp_path):

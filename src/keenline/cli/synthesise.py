@@ -89,13 +89,13 @@ def synthesise(
 
             dataset = open_dataset(data)
         with terminal.waiting("cutting out defects, and putting them on good images"):
-            found, made = _make(dataset, rules, output, share, drawn, library, seed)
+            found, made, tested = _make(dataset, rules, output, share, drawn, library, seed)
         if preview is not None:
             _preview(output, made, preview)
         if as_json:
-            terminal.emit(_record(output, found, made))
+            terminal.emit(_record(output, found, made, tested))
         else:
-            _conclude(output, found, made, terminal)
+            _conclude(output, found, made, tested, terminal)
 
 
 def _drawn(words: Sequence[str]) -> dict[str, list[DrawnKind]]:
@@ -120,23 +120,33 @@ def _make(
     drawn: dict[str, list[DrawnKind]],
     library: Path | None,
     seed: int,
-) -> tuple[Cuts, Synthesised]:
+) -> tuple[Cuts, Synthesised, int]:
+    """What was cut, what was made, and how many of the library's are of tested images."""
     from functools import partial
 
-    from keenline.data.defect_library import INDEX, cut_defects, read_library, write_library
+    from keenline.data.defect_library import (
+        INDEX,
+        cut_defects,
+        read_library,
+        write_library,
+    )
     from keenline.data.new_folder import new_folder
     from keenline.data.synthetic import synthesise as make
+    from keenline.data.synthetic import untested
     from keenline.inference.region_of_interest import roi_mask
 
     found = cut_defects(dataset.samples, recipe.image.bit_depth, dataset.root)
-    cuts = found.cuts
+    cuts, given_away = found.cuts, 0
     if library is not None and (library / INDEX).exists():
         known = {(cut.source_sha256, cut.class_name, cut.box) for cut in cuts}
-        cuts += tuple(
+        kept = [
             cut
             for cut in read_library(library)
-            if (cut.source_sha256, cut.class_name, cut.box) not in known
-        )
+            if cut.network or (cut.source_sha256, cut.class_name, cut.box) not in known
+        ]
+        tested = [sample for sample in dataset.samples if sample.split == "test"]
+        fair = untested(kept, set(dataset.hashes(tested).values()))
+        given_away, cuts = len(kept) - len(fair), (*cuts, *fair)
     elif library is not None:
         new_folder(library)
         write_library(cuts, library)
@@ -151,7 +161,7 @@ def _make(
         region=partial(roi_mask, recipe.inspect),
         root=dataset.root,
     )
-    return found, made
+    return found, made, given_away
 
 
 def _preview(output: Path, made: Synthesised, sheet: Path) -> None:
@@ -171,7 +181,9 @@ def _preview(output: Path, made: Synthesised, sheet: Path) -> None:
     write_sheet(contact_sheet(found, "Synthetic defects"), sheet)
 
 
-def _conclude(output: Path, found: Cuts, made: Synthesised, terminal: Terminal) -> None:
+def _conclude(
+    output: Path, found: Cuts, made: Synthesised, tested: int, terminal: Terminal
+) -> None:
     counts = _counts(made)
     terminal.fact("cut out", f"{len(found.cuts)} defects")
     reasons = {
@@ -184,14 +196,19 @@ def _conclude(output: Path, found: Cuts, made: Synthesised, terminal: Terminal) 
     for reason, count in reasons.items():
         if count:
             terminal.fact("not cut", f"{count} {reason}", "yellow")
+    if tested:
+        what = f"{tested} of the library, which come from images of the test split"
+        terminal.fact("not used", what, "yellow")
     for name, count in counts.items():
-        terminal.fact("made" if name == next(iter(counts)) else "", f"{name}: {count} images")
+        words = f"{name}: {count} images beside {made.index.real.get(name, 0)} real ones, "
+        words += f"{made.share_of(name):.0%}"
+        terminal.fact("made" if name == next(iter(counts)) else "", words)
     for name, count in made.without_place.items():
         what = f"{name}: {count} images, because no good image has a surface like the defect's"
         terminal.fact("not made", what, "yellow")
     for name in made.without_cut:
         terminal.fact("not made", f"{name}: none of its defects could be cut out", "yellow")
-    terminal.skipped((str(file.path), file.error.what) for file in found.skipped)
+    terminal.skipped((str(file.path), file.error.what) for file in (*found.skipped, *made.skipped))
     terminal.fact("folder", str(output), "bold")
 
 
@@ -200,12 +217,14 @@ def _counts(made: Synthesised) -> dict[str, int]:
     return {name: sum(one.class_name == name for one in made.index.images) for name in names}
 
 
-def _record(output: Path, found: Cuts, made: Synthesised) -> dict[str, object]:
+def _record(output: Path, found: Cuts, made: Synthesised, tested: int) -> dict[str, object]:
     return {
         "folder": str(output),
         "made": _counts(made),
         "real": made.index.real,
         "share": made.index.share,
+        "shares": {name: round(made.share_of(name), 4) for name in _counts(made)},
+        "of_tested_images": tested,
         "without_place": made.without_place,
         "without_cut": list(made.without_cut),
         "cut": len(found.cuts),
@@ -218,6 +237,6 @@ def _record(output: Path, found: Cuts, made: Synthesised) -> dict[str, object]:
         },
         "skipped": [
             {"path": str(file.path), "problem": file.error.what, "code": int(file.error.code)}
-            for file in found.skipped
+            for file in (*found.skipped, *made.skipped)
         ],
     }

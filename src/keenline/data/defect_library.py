@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +22,7 @@ from scipy import ndimage
 from keenline.data.class_masks import class_masks
 from keenline.data.dataset import Skipped, content_hash
 from keenline.data.formats.writing import write_file
+from keenline.data.imagined_by import Digest, Network
 from keenline.data.reading import read_image, read_mask
 from keenline.errors import Code, DatasetError, ImageError
 from keenline.types import Image, Mask, Sample
@@ -38,6 +39,9 @@ SPECK = 0.02
 """Share of the largest piece's pixels; a smaller piece beside it is a slip of the brush."""
 FAINTEST = 3.0
 """Grey levels by which a defect stands out at least: what nobody could see is no example."""
+GROWN = 2
+"""Pixels around a mark that are pasted with it, since marks are drawn tightly; where the border is
+nearer, its mirror image would be pasted too."""
 LARGEST = 0.6
 """Share of either side of its image: what covers more has no surroundings to be told from."""
 
@@ -58,7 +62,9 @@ class Cut:
     source_sha256: str
     """Of the image file."""
     origin: str = "cut"
-    """How it came to be: `cut` from a real image."""
+    """How it came to be: `cut` from a real image, or `imagined` on a good one."""
+    network: Network | None = None
+    """What imagined it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,10 @@ def path_below(root: Path | None, image: Path) -> str:
 
 
 def write_library(cuts: Sequence[Cut], folder: Path) -> None:
-    """Write a library into a new or empty folder. Raises OutputError."""
+    """Write a library into a new or empty folder, or one that holds the first of these.
+
+    Raises OutputError.
+    """
     entries = []
     for place, cut in enumerate(cuts):
         names = [f"{place:05}.png", f"{place:05}_mask.png"]
@@ -136,10 +145,14 @@ def write_library(cuts: Sequence[Cut], folder: Path) -> None:
                     "source": cut.source,
                     "source_sha256": cut.source_sha256,
                     "origin": cut.origin,
+                    "network": None if cut.network is None else cut.network.sha256,
                 }
             )
         )
-    index = _Index.model_validate({"schema": 1, "defects": tuple(entries)})
+    networks = {cut.network.sha256: cut.network for cut in cuts if cut.network is not None}
+    index = _Index.model_validate(
+        {"schema": 1, "defects": tuple(entries), "networks": tuple(networks.values())}
+    )
     write_file(folder / INDEX, index.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
@@ -156,7 +169,8 @@ def read_library(folder: Path) -> tuple[Cut, ...]:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"]))
         raise _broken(folder / INDEX, f"{at}: {first['msg']}") from error
-    return tuple(_read(folder, entry) for entry in index.defects)
+    networks = {network.sha256: network for network in index.networks}
+    return tuple(_read(folder, entry, networks) for entry in index.defects)
 
 
 def stands_out(pixels: NDArray[np.generic], mask: Mask, around: Mask) -> float:
@@ -180,7 +194,6 @@ def png(pixels: Image) -> bytes:
     return content.getvalue()
 
 
-_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Name = Annotated[str, Field(pattern=r"^[0-9]{5}(_mask)?\.png$")]
 
 
@@ -189,13 +202,14 @@ class _Entry(BaseModel):
 
     class_name: Annotated[str, Field(min_length=1, alias="class")]
     crop: _Name
-    crop_sha256: _Digest
+    crop_sha256: Digest
     mask: _Name
-    mask_sha256: _Digest
+    mask_sha256: Digest
     box: tuple[int, int, int, int]
     source: str
-    source_sha256: _Digest
+    source_sha256: Digest
     origin: str
+    network: Digest | None = None
 
 
 class _Index(BaseModel):
@@ -203,9 +217,12 @@ class _Index(BaseModel):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     defects: tuple[_Entry, ...]
+    networks: tuple[Network, ...] = ()
 
 
-def _read(folder: Path, entry: _Entry) -> Cut:
+def _read(folder: Path, entry: _Entry, networks: Mapping[str, Network]) -> Cut:
+    if entry.network is not None and entry.network not in networks:
+        raise _broken(folder / INDEX, f"{entry.crop} of a network that is not listed")
     for name, digest in ((entry.crop, entry.crop_sha256), (entry.mask, entry.mask_sha256)):
         try:
             found = content_hash(folder / name)
@@ -216,7 +233,14 @@ def _read(folder: Path, entry: _Entry) -> Cut:
     image = read_image(folder / entry.crop)
     mask = read_mask(folder / entry.mask, (image.shape[1], image.shape[0]))
     return Cut(
-        entry.class_name, image, mask, entry.box, entry.source, entry.source_sha256, entry.origin
+        entry.class_name,
+        image,
+        mask,
+        entry.box,
+        entry.source,
+        entry.source_sha256,
+        entry.origin,
+        None if entry.network is None else networks[entry.network],
     )
 
 
@@ -248,7 +272,7 @@ def _pieces(
         tall, wide = marked.shape
         if marked.sum() < smallest:
             miss("too_small")
-        elif rows.start == 0 or columns.start == 0 or rows.stop == height or columns.stop == width:
+        elif _beyond(rows, height) or _beyond(columns, width):
             miss("at_border")
         elif tall > LARGEST * height or wide > LARGEST * width:
             miss("too_large")
@@ -262,6 +286,10 @@ def _pieces(
                 miss("too_faint")
                 continue
             yield image[part].copy(), piece, (left, top, right - left, end - top)
+
+
+def _beyond(found: slice, length: int) -> bool:
+    return bool(found.start < GROWN or found.stop > length - GROWN)
 
 
 def _is_grey(pixels: Image) -> bool:

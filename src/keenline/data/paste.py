@@ -18,7 +18,7 @@ from keenline.augment_settings import ClassAugment
 from keenline.data.augment import draw_turn
 from keenline.data.augment_geometry import Turn
 from keenline.data.blending import LARGEST_SOLVED, Patch, by_gradients, by_opacity
-from keenline.data.defect_library import FAINTEST, Cut, stands_out
+from keenline.data.defect_library import FAINTEST, GROWN, Cut, stands_out
 from keenline.types import Image, Mask
 
 GREY_NEAR = 20.0
@@ -29,8 +29,6 @@ LEAST_SPREAD = 2.0
 """Grey levels: spreads below it are the noise of the camera, and alike."""
 SCALES = (0.8, 1.25)
 """A defect may be this much smaller or larger: modest, since a size is part of what it is."""
-GROWN = 2
-"""Pixels around a mark that are pasted with it, since marks are drawn tightly."""
 ROOM = 4
 """Pixels of the target around that, which show what the surface is."""
 LEAST_KEPT = 0.5
@@ -93,11 +91,12 @@ def paste(
         after = by_gradients(before, patch, region)
     else:
         blend, after = "opacity", by_opacity(before, fitted, region)
+    after = np.clip(np.rint(after), 0, 255)
     needed = max(FAINTEST, LEAST_KEPT * stands_out(patch, mask, around))
     if stands_out(after, mask, around) < needed:
         return None
     image, where = target.copy(), np.zeros(target.shape[:2], bool)
-    image[part] = np.clip(np.rint(after), 0, 255).astype(np.uint8)
+    image[part] = after.astype(np.uint8)
     where[part] = mask
     box = (left, top, mask.shape[1], mask.shape[0])
     return Pasted(image, where, box, turn, scale, blend)

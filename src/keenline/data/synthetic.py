@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from keenline.augment_settings import ClassAugment
 from keenline.data.augment import policy_for
-from keenline.data.dataset import content_hash
+from keenline.data.dataset import Skipped, content_hash
 from keenline.data.defect_library import Cut, path_below, png
 from keenline.data.formats.writing import write_file
 from keenline.data.naming import is_folder_name
@@ -20,7 +20,7 @@ from keenline.data.paste import Pasted, paste
 from keenline.data.procedural_defects import Drawn, DrawnKind, drawn_defect
 from keenline.data.reading import read_image
 from keenline.data.synthetic_index import INDEX, PREFIX, Made, Origin, SyntheticIndex
-from keenline.errors import Code, DatasetError
+from keenline.errors import Code, DatasetError, ImageError
 from keenline.recipe import Recipe
 from keenline.types import Image, Mask, Sample
 from keenline.version import VERSION
@@ -42,6 +42,13 @@ class Synthesised:
     """Images of each class that were not made: no good image had a surface like the defect's."""
     without_cut: tuple[str, ...] = ()
     """Classes with real images but no defect that could be cut, and none to be drawn."""
+    skipped: tuple[Skipped, ...] = ()
+    """Good images that could not be read."""
+
+    def share_of(self, name: str) -> float:
+        """Of synthetic images among the defective ones of a class, as far as they were made."""
+        made = sum(one.class_name == name for one in self.index.images)
+        return made / max(1, made + self.index.real.get(name, 0))
 
 
 def synthesise(
@@ -94,9 +101,21 @@ def synthesise(
         share=share,
         real=dict(sorted(real.items())),
         images=tuple(made),
+        networks=tuple({c.network.sha256: c.network for c in cuts if c.network}.values()),
     )
     write_file(folder / INDEX, index.model_dump_json(by_alias=True, indent=1) + "\n")
-    return Synthesised(index, missing, tuple(sorted(set(real) - cut_classes)))
+    skipped = tuple(works.skipped.values())
+    return Synthesised(index, missing, tuple(sorted(set(real) - cut_classes)), skipped)
+
+
+def untested(cuts: Iterable[Cut], tested: Collection[str]) -> tuple[Cut, ...]:
+    """Those in which nothing is of the image files with these hashes."""
+    return tuple(
+        cut
+        for cut in cuts
+        if cut.source_sha256 not in tested
+        and (cut.network is None or not {*tested} & {*cut.network.learnt_from})
+    )
 
 
 class _Works:
@@ -118,14 +137,14 @@ class _Works:
         self._region = region
         self._root = root
         self._order: list[int] = []
+        self.skipped: dict[Path, Skipped] = {}
 
     def make(self, number: int, name: str, sources: Sequence[Cut | DrawnKind]) -> Made | None:
         """One image of a class, or None when no place was found for any defect that was tried."""
         policy = policy_for(self._recipe, [name])
         for _ in range(TRIES):
             source = sources[int(self._rng.integers(len(sources)))]
-            background = self._next_good()
-            image = read_image(background.image, bit_depth=self._recipe.image.bit_depth)
+            background, image = self._next_good()
             allowed = self._region(image.shape[1], image.shape[0])
             found = self._with_defect(source, image, allowed, policy)
             if found is not None:
@@ -139,11 +158,21 @@ class _Works:
             return paste(source, image, allowed, policy, self._rng)
         return drawn_defect(source, image, allowed, self._rng)
 
-    def _next_good(self) -> Sample:
-        """Each good image once before any comes again."""
-        if not self._order:
-            self._order = self._rng.permutation(len(self._good)).tolist()
-        return self._good[self._order.pop()]
+    def _next_good(self) -> tuple[Sample, Image]:
+        """Each good image once before any comes again; one that cannot be read is passed over.
+
+        Raises ImageError when none can.
+        """
+        while True:
+            if not self._order:
+                self._order = self._rng.permutation(len(self._good)).tolist()
+            sample = self._good[self._order.pop()]
+            try:
+                return sample, read_image(sample.image, bit_depth=self._recipe.image.bit_depth)
+            except ImageError as error:
+                self.skipped[sample.image] = Skipped(sample.image, error)
+                if len(self.skipped) == len({good.image for good in self._good}):
+                    raise
 
     def _written(
         self,
@@ -165,6 +194,7 @@ class _Works:
         if isinstance(source, Cut):
             facts["origin"] = source.origin
             facts["defect"] = Origin(image=source.source, sha256=source.source_sha256)
+            facts["network"] = None if source.network is None else source.network.sha256
         else:
             facts["origin"] = f"drawn {source.value}"
         if isinstance(found, Pasted):

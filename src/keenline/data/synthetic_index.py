@@ -7,7 +7,7 @@ it is left out whenever one of those is held out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -15,12 +15,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keenline.data.dataset import content_hash
+from keenline.data.imagined_by import Digest, Network
 from keenline.errors import Code, DatasetError, ImageError
 from keenline.types import Sample
 
 INDEX = "synthetic.json"
 PREFIX = "keenline-synthetic-"
-_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Origin(BaseModel):
@@ -30,7 +30,7 @@ class Origin(BaseModel):
 
     image: str
     """Its path below the dataset it belongs to."""
-    sha256: _Digest
+    sha256: Digest
     """Of the file."""
 
 
@@ -41,16 +41,19 @@ class Made(BaseModel):
 
     image: str
     """Path below the folder, with forward slashes."""
-    image_sha256: _Digest
+    image_sha256: Digest
     mask: str
-    mask_sha256: _Digest
+    mask_sha256: Digest
     class_name: Annotated[str, Field(min_length=1, alias="class")]
     origin: str
-    """`cut`: a real defect pasted; `drawn KIND`: a procedural one."""
+    """`cut`: a real defect pasted; `imagined`: one that a network made of a good surface, pasted;
+    `drawn KIND`: a procedural one."""
     background: Origin
     """The good image."""
     defect: Origin | None = None
-    """The image the defect was cut from; None for a drawn one."""
+    """The image the defect was cut from, or imagined on; None for a drawn one."""
+    network: Digest | None = None
+    """What imagined the defect, one of `SyntheticIndex.networks`."""
     box: tuple[int, int, int, int]
     """x, y, width, height of what was changed at most, pixels."""
     angle: float | None = None
@@ -67,13 +70,14 @@ class SyntheticIndex(BaseModel):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")] = 1
     software: str
-    recipe_sha256: _Digest
+    recipe_sha256: Digest
     seed: int
     share: float
     """Of synthetic images among all defective ones of a class, as it was asked for."""
     real: dict[str, int]
     """Real defective images of each class that this share is of."""
     images: tuple[Made, ...]
+    networks: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,8 @@ def read_synthetic(folder: Path) -> tuple[SyntheticSample, ...]:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"]))
         raise _broken(folder / INDEX, f"{at}: {first['msg']}") from error
-    return tuple(_sample(folder, made) for made in index.images)
+    networks = {network.sha256: network for network in index.networks}
+    return tuple(_sample(folder, made, networks) for made in index.images)
 
 
 def learnable(
@@ -118,7 +123,7 @@ def learnable(
     return tuple(each for each in synthetic if each.made_from.isdisjoint(held_out))
 
 
-def _sample(folder: Path, made: Made) -> SyntheticSample:
+def _sample(folder: Path, made: Made, networks: Mapping[str, Network]) -> SyntheticSample:
     for name, digest in ((made.image, made.image_sha256), (made.mask, made.mask_sha256)):
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
@@ -135,7 +140,12 @@ def _sample(folder: Path, made: Made) -> SyntheticSample:
     sample = Sample(
         folder / made.image, made.class_name, folder / made.mask, part=made.image, split="train"
     )
-    return SyntheticSample(sample, frozenset(origin.sha256 for origin in origins))
+    hashes = {origin.sha256 for origin in origins}
+    if made.network is not None:
+        if made.network not in networks:
+            raise _broken(folder / INDEX, f"{made.image} of a network that is not listed")
+        hashes |= {*networks[made.network].learnt_from}
+    return SyntheticSample(sample, frozenset(hashes))
 
 
 def _broken(where: Path, got: str) -> DatasetError:
