@@ -30,8 +30,8 @@ kolektorsdd, {defects} images with a crack and {good} without, of {parts} commut
 Each commutator is left out in turn, and its views are judged by a class that the others taught.
 Average precision and AUROC of the crack's confidence over all images. In the first rows the bank of
 good parts, which embeds the images and judges the anomaly, was learnt once from all good views; in
-those of `keenline validate` the whole bundle is made anew each time, threshold and all, and parts are
-counted at its own confidence of 0.5. To reach: an average precision of .95."""
+those of `keenline validate` the whole bundle is made anew each time, threshold and all, and parts
+are counted at its own confidence of 0.5. To reach: an average precision of .95."""
 
 
 @dataclass(frozen=True, slots=True)
