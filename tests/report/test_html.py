@@ -72,7 +72,7 @@ def test_counts_statement_and_bounds_are_on_the_page() -> None:
     page = _page()
     for verdict, count in {"PASS": 9, "REVIEW": 6, "REJECT": 0, "INVALID": 1}.items():
         assert f'<b>{count}</b><span class="name">{verdict}</span>' in page
-    assert "5 of 6 defective images found; 1 of 9 good images flagged without a defect." in page
+    assert "5 of 6 defective images found, fewest of dent: 4 of 5; 1 of 9 good images" in page
     assert "59 held-out parts, none above: false-alarm rate &lt;= 5 % at 95 % confidence" in page
     # dent: 4 of 5 found, at least 34.3 % (Clopper-Pearson); good: 1 of 9, at most 42.9 %
     assert "<td>80.0 %</td><td>34.3 %</td>" in page

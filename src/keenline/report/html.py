@@ -10,10 +10,12 @@ from string import Template
 
 import numpy as np
 
+from keenline.evaluation.summary import Evaluation
 from keenline.report import sections
 from keenline.report.cards import CardMaker, ReadImage, ReadMask, Section
 from keenline.report.colour import hex_colour
 from keenline.report.content import ReportContent, ReportRow
+from keenline.report.evidence_sections import class_evidence, groups, naming
 from keenline.report.overlay import FAINTEST, FULL
 from keenline.report.writing import as_utf8, write_whole
 
@@ -48,7 +50,7 @@ def render(content: ReportContent, *, read: ReadImage, read_mask: ReadMask | Non
     maker = CardMaker(read, read_mask, budget=PAGE_BYTES, full=full)
     evaluation = content.evaluation
     kind = "Inspection" if evaluation is None else "Evaluation"
-    numbers = [] if evaluation is None else [sections.class_table(evaluation)]
+    numbers = [] if evaluation is None else _claims(evaluation)
     numbers.append(sections.charts(content))
     if evaluation is not None:
         numbers.append(sections.metrics(evaluation))
@@ -66,6 +68,14 @@ def render(content: ReportContent, *, read: ReadImage, read_mask: ReadMask | Non
         not_inspected=sections.not_inspected(content),
         all_images=sections.all_images(content),
     )
+
+
+def _claims(evaluation: Evaluation) -> list[str]:
+    """What may be said of each class: in parts where they are known, else in images."""
+    evidence = evaluation.evidence
+    if evidence is None:
+        return [sections.class_table(evaluation)]
+    return [class_evidence(evidence), naming(evidence), groups(evidence)]
 
 
 def rows_shown(content: ReportContent) -> list[ReportRow]:

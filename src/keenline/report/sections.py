@@ -34,10 +34,21 @@ def headline(content: ReportContent) -> str:
     found, alarms = evaluation.recall_overall, evaluation.false_alarm_rate
     said = []
     if found.n:
-        said.append(f"{found.events} of {_count(found.n, 'defective image')} found")
+        said.append(
+            f"{found.events} of {_count(found.n, 'defective image')} found{_weakest(evaluation)}"
+        )
     if alarms.n:
         said.append(f"{alarms.events} of {_count(alarms.n, 'good image')} flagged without a defect")
     return "; ".join(said) + "." if said else "No labelled image could be inspected."
+
+
+def _weakest(evaluation: Evaluation) -> str:
+    """The class with the lowest recall: a number over all classes never stands alone."""
+    shares = [(share.value, name, share) for name, share in evaluation.recall.items() if share.n]
+    if len(shares) < 2:
+        return ""
+    _, name, share = min(shares, key=lambda each: (each[0], each[1]))
+    return f", fewest of {name}: {share.events} of {share.n}"
 
 
 def facts(content: ReportContent) -> str:
