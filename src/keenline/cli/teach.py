@@ -116,6 +116,7 @@ def _conclude(taught: Taught, dataset: Dataset, terminal: Terminal) -> None:
 
 
 def words_of(known: ClassFacts) -> str:
+    from keenline.evaluation.claims import needed
     from keenline.evaluation.intervals import Proportion
 
     if not known.tried:
@@ -125,7 +126,8 @@ def words_of(known: ClassFacts) -> str:
     return (
         f"{known.name}: {known.found} of {known.tried} left-out parts found "
         f"(recall at least {found.lower95:.0%}), {known.false_alarms} false alarms in "
-        f"{known.good} good parts (at most {alarms.upper95:.1%})"
+        f"{known.good} good parts (at most {alarms.upper95:.1%}); "
+        f"{needed(known.found, known.tried).sentence}"
     )
 
 

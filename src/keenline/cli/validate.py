@@ -128,6 +128,8 @@ def _fan_out(jobs: int, ray: bool) -> FanOut:
 
 
 def _show(found: Validated, dataset: Dataset, terminal: Terminal) -> None:
+    from keenline.evaluation.claims import needed
+
     estimate = found.estimate
     bundles = "1 bundle" if found.folds == 1 else f"{found.folds} bundles"
     terminal.fact(
@@ -140,6 +142,9 @@ def _show(found: Validated, dataset: Dataset, terminal: Terminal) -> None:
         ("parts", "recall", "at least", "precision", "at least", "not passed", "AP"),
         _class_rows(estimate),
     )
+    for each in estimate.classes:
+        more = needed(each.recall.events, each.recall.n).sentence
+        terminal.fact("to claim", f"{each.name}: {more}")
     terminal.fact("any class", _words(estimate.recall, "least"))
     terminal.fact("not passed", _words(estimate.flagged, "least") + ", strange ones included")
     alarms = _words(estimate.false_alarms, "most")
