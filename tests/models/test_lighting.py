@@ -246,7 +246,7 @@ def test_a_window_is_meant_in_pixels_of_the_image_as_it_was_read() -> None:
     half = LightingSettings(equalise="local", window=60)
     assert lighting_for(half, framing, None).around.window == round(60 * framing.facts.scale)
     own = lighting_for(LightingSettings(equalise="local"), framing, None)
-    assert own.around.window == round(90 * framing.facts.scale / 8)
+    assert own.around.window == round(90 * framing.facts.scale / 4)
     assert own.size == (48, 80)
 
 

@@ -29,7 +29,7 @@ from keenline.types import Image, Mask
 LIGHT = "light/"
 """What the names of the nodes of this stage begin with."""
 
-WINDOW_SHARE = 1 / 8
+WINDOW_SHARE = 1 / 4
 """Of the shorter side of a view; the window when the recipe does not say it."""
 
 _LUMA = np.array([77, 150, 29], np.float32) / 256
