@@ -22,12 +22,15 @@ from keenline.cli import (
     doctor,
     evaluate,
     expose,
+    imagine,
     inspect,
     labels,
     learn,
+    pod,
     results,
     simulate,
     station,
+    study,
     synthesise,
     teach,
     threshold,
@@ -58,12 +61,15 @@ app.command("threshold")(threshold.threshold)
 app.command("update")(update.update)
 app.command("labels")(labels.labels)
 app.command("agreement")(agreement.agreement)
+app.command("pod")(pod.pod)
+app.command("study")(study.study)
 app.command("dataset")(dataset.dataset)
 app.command("teach")(teach.teach)
 app.command("validate")(validate.validate)
 app.command("learn", epilog=learn.EPILOG)(learn.learn)
 app.command("augment")(augment.augment)
 app.command("synthesise")(synthesise.synthesise)
+app.command("imagine")(imagine.imagine)
 app.command("bench")(bench.bench)
 app.command("expose")(expose.expose)
 app.command("station")(station.station)

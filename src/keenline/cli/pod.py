@@ -109,7 +109,8 @@ def pod(
         if data is None:
             from keenline.data.hit_table import read_hits
 
-            hits, named = read_hits(source), unit or "mm"
+            hits: Sequence[DefectHit] = read_hits(source)
+            named = unit or "mm"
             facts["Table"] = source.name
         else:
             from keenline.cli.pod_images import hits_on_images

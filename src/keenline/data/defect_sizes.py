@@ -1,4 +1,4 @@
-"""A labelled sample turned into its single defects, each with its class, its pixels and its size."""
+"""A labelled sample turned into its single defects, each with its class, pixels and size."""
 
 from __future__ import annotations
 
@@ -65,11 +65,7 @@ def separate(mask: Mask, join: int = 0) -> list[Mask]:
 
     join: the widest gap, in pixels along a row, a column or a diagonal, that does not separate.
     """
-    reach = math.ceil(join / 2)
-    grown = mask
-    if reach:
-        around = np.ones((2 * reach + 1, 2 * reach + 1), bool)
-        grown = ndimage.binary_dilation(mask, around)
+    grown = ndimage.binary_dilation(mask, np.ones((join + 1, join + 1), bool)) if join else mask
     labels, count = ndimage.label(grown, _EIGHT_CONNECTED)
     return [mask & (labels == number) for number in range(1, count + 1)]
 

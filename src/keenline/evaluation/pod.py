@@ -72,7 +72,8 @@ class Pod:
     """Every curve that was fitted, least deviance first."""
     a50: float | None
     a90: float | None
-    """Estimates."""
+    """Estimates; None where larger defects are not shown to be found more often, and where they
+    lie outside the sizes that were tried."""
     a90_95: float | None
     """By the profile likelihood, the largest of `plausible`; None where it is refused."""
     a90_95_wald: float | None
@@ -185,14 +186,21 @@ def _judged(
         found=Proportion.of(int(found.sum()), len(found)),
         curve=curve,
         tried=tuple(tried),
-        a50=curve.size_at(0.5) if curve.slope > 0 else None,
-        a90=curve.size_at(0.9) if curve.slope > 0 else None,
+        a50=_estimate(curve, 0.5, values),
+        a90=_estimate(curve, 0.9, values),
         a90_95=None if refusals else upper,
         a90_95_wald=None if refusals else curve.wald_upper_size(0.9),
         fit=fit,
         refusals=refusals,
         notes=tuple(notes),
     )
+
+
+def _estimate(curve: PodCurve, probability: float, values: NDArray[np.float64]) -> float | None:
+    if curve.slope <= 0 or curve.null_deviance - curve.deviance <= LEVEL:
+        return None
+    size = curve.size_at(probability)
+    return size if values[0] <= size <= values[-1] else None
 
 
 def _without_curve(
