@@ -1,0 +1,1 @@
+"""Networks that turn good surfaces into defective ones, so that there are more to learn from."""
