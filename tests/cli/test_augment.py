@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.small_parts import good_part, save_image
+from tests.training.supervised.marked_parts import marked_folder
 
 from keenline.data.reading import read_mask
 from keenline.data.synthetic_index import read_synthetic
+from keenline.errors import Code
 
 SIZE = (128, 96)
 
@@ -128,3 +130,23 @@ def test_a_region_of_interest_holds_the_defects(keenline, labelled, tmp_path):
     assert found
     for each in found:
         assert not read_mask(each.sample.mask, SIZE)[48:].any()
+
+
+@pytest.mark.train
+def test_defects_are_imagined_into_a_library_and_pasted_from_it(keenline, labelled, tmp_path):
+    options = ("--library", tmp_path / "library", "--crop", 32, "--seed", 1)
+    few = keenline("imagine", labelled, "--class", "pit", *options, "--json")
+    assert few.record["code"] == Code.TOO_FEW_IMAGES
+    marked = marked_folder(tmp_path / "marked")
+    options = (*options, "--steps", 2, "--tries", 10, "--preview", tmp_path / "sheet.png")
+    ran = keenline("imagine", marked, "--class", "dent", *options, "--json")
+    assert ran.code == 0
+    record = ran.record
+    assert record["imagined"] + sum(record["not_taken"].values()) == record["tries"] == 10
+    assert record["network"]["steps"] == 2
+    assert size_of(tmp_path / "sheet.png")[1] > 3 * 224
+    ran = keenline("synthesise", marked, "-o", tmp_path / "made", "--library", tmp_path / "library")
+    assert ran.code == 0
+    assert "beside 6 real ones, 25%" in ran.out
+    wrong = keenline("imagine", marked, "--class", "dent", *options, "--time-budget", "soon")
+    assert wrong.code == 2
