@@ -61,6 +61,10 @@ class Files:
             terminal.fact("scores", str(self.parquet), "bold")
 
 
+PLACED = "confidence at each place"
+"""What maps of classes are where a bundle does not say otherwise."""
+
+
 def content_of(
     bundle: Path,
     inspector: Inspector,
@@ -82,6 +86,7 @@ def content_of(
         statement=manifest.threshold.statement,
         facts=_facts(bundle, inspector, dataset),
         evaluation=evaluation,
+        class_maps=str(manifest.facts.get("maps", PLACED)) if manifest.classes else "",
         skipped=tuple(Skipped(file.path, file.error.what) for file in skipped),
     )
 

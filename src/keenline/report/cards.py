@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from keenline.errors import KeenlineError
+from keenline.report.class_maps import class_pictures, says_nothing
 from keenline.report.content import Finding, ReportRow
 from keenline.report.overlay import cut, heat_layer, outline_layer, shrink
-from keenline.types import Image, Mask, Prediction, Region
+from keenline.types import ANOMALY, Image, Mask, Prediction, Region
 
 LONGEST = 640
 """Pixels of a picture's longer side."""
@@ -44,9 +45,16 @@ class CardMaker:
     """Makes cards until the page has its size."""
 
     def __init__(
-        self, read: ReadImage, read_mask: ReadMask | None, *, budget: int, full: float
+        self,
+        read: ReadImage,
+        read_mask: ReadMask | None,
+        *,
+        budget: int,
+        full: float,
+        class_maps: str = "",
     ) -> None:
-        self._read = read
+        """class_maps: what the maps of classes are, for people."""
+        self._read, self._class_maps = read, class_maps
         self._read_mask = read_mask
         self._full = full
         self._left = budget
@@ -74,7 +82,11 @@ class CardMaker:
     def _card(self, row: ReportRow) -> str:
         try:
             picture, image = self._picture(row)
-            below = _findings(row, image)
+            prediction = row.inspection.prediction
+            maps = ""
+            if prediction is not None and self._class_maps:
+                maps = class_pictures(prediction, image, self._class_maps)
+            below = maps + _findings(row, image)
         except KeenlineError as problem:
             picture = f'<p class="problem">No picture: {escape(str(problem))}</p>'
             below = ""
@@ -89,8 +101,9 @@ class CardMaker:
         parts = [f'<img src="{_jpeg(small)}" alt="{name}">']
         prediction = row.inspection.prediction
         if prediction is not None:
-            heat = heat_layer(prediction.map, row.inspection.threshold, shape, self._full)
-            parts.append(f'<img class="layer heat" src="{_webp(heat)}" alt="">')
+            if not says_nothing(prediction):
+                heat = heat_layer(prediction.map, row.inspection.threshold, shape, self._full)
+                parts.append(f'<img class="layer heat" src="{_webp(heat)}" alt="">')
             parts.append(_boxes(_regions(row)[:_BOXES], width, height))
         if row.mask is not None and self._read_mask is not None:
             mask = self._read_mask(row.mask)
@@ -155,7 +168,11 @@ def _crop(image: Image, words: str, source: str = "") -> str:
 def _says(finding: Finding, threshold: float) -> str:
     region = finding.region
     name = escape(region.class_name)
-    return f"<b>{name}</b><br>{_size(region)}<br>{_score(region.score, threshold, '<br>')}"
+    score = _score(region.score, threshold, "<br>")
+    if region.class_name != ANOMALY:
+        # A confidence of its own, which the threshold of what is strange says nothing about.
+        score = f"confidence {region.score:.2f}"
+    return f"<b>{name}</b><br>{_size(region)}<br>{score}"
 
 
 def _size(region: Region) -> str:

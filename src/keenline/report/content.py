@@ -90,6 +90,8 @@ class ReportContent:
     """Bundle, stage, hashes, engine, precision, data set, in the order to be printed."""
     evaluation: Evaluation | None = None
     """None when the images carry no labels."""
+    class_maps: str = ""
+    """What the maps of classes are, for people, such as `class activation`; empty without."""
     skipped: tuple[Skipped, ...] = ()
 
     @property

@@ -47,7 +47,7 @@ def render(content: ReportContent, *, read: ReadImage, read_mask: ReadMask | Non
     folder = files("keenline.report") / "templates"
     page = Template((folder / "page.html").read_text("utf-8"))
     full = _full_scale(content)
-    maker = CardMaker(read, read_mask, budget=PAGE_BYTES, full=full)
+    maker = CardMaker(read, read_mask, budget=PAGE_BYTES, full=full, class_maps=content.class_maps)
     evaluation = content.evaluation
     kind = "Inspection" if evaluation is None else "Evaluation"
     numbers = [] if evaluation is None else _claims(evaluation)

@@ -61,7 +61,7 @@ def open_network(name: str, levels: tuple[int, ...], weights: Path | None) -> Ne
             got=name,
         )
     places = _places(name, levels)
-    module = _loaded(name, places, weights)
+    module = loaded(name, weights, features_only=True, out_indices=places)
     about = module.feature_info
     network = Network(
         name,
@@ -112,7 +112,12 @@ def _no_levels(name: str, levels: tuple[int, ...], got: str) -> BackboneError:
     )
 
 
-def _loaded(name: str, places: tuple[int, ...], weights: Path | None) -> Any:
+def loaded(name: str, weights: Path | None, **options: Any) -> Any:
+    """A timm network with its weights or those of a file; options: as `timm.create_model` takes.
+
+    Raises BackboneError where there are none, where they belong to another network, or where they
+    would leave random numbers in a tensor.
+    """
     import timm
     import torch
     from huggingface_hub.errors import HfHubHTTPError
@@ -129,11 +134,9 @@ def _loaded(name: str, places: tuple[int, ...], weights: Path | None) -> Any:
     )
     try:
         torch.manual_seed(0)
-        fresh = timm.create_model(name, features_only=True, out_indices=places)
+        fresh = timm.create_model(name, **options)
         torch.manual_seed(0)
-        module = timm.create_model(
-            name, pretrained=True, features_only=True, out_indices=places, **overlay
-        )
+        module = timm.create_model(name, pretrained=True, **options, **overlay)
     except faults as error:
         if weights is not None:
             raise _wrong_weights(name, weights, _first_line(error)) from error

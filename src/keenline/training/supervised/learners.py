@@ -65,6 +65,11 @@ LEARNERS: dict[str, Learner] = {
         backbone="timm:efficientnet_b3",
         only_defects=True,
     ),
+    "hybrid": Learner(
+        "the same from convolutional features and a transformer that compares them",
+        "keenline.training.supervised.classifier.hybrid",
+        only_defects=True,
+    ),
     "unet": Learner(
         "U-Net: which pixels are a defect and of which class; from good images and marked defects",
         "keenline.training.supervised.learn",

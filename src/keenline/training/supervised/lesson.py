@@ -195,7 +195,8 @@ class Whole:
 def _followed(average: Any, weights: Any, steps: Any) -> Any:
     """The average after a step: at first it follows closely, so that it forgets where it began."""
     share = min(_AVERAGED, (1 + float(steps)) / (10 + float(steps)))
-    return average * share + weights * (1 - share)
+    # So written, what learning leaves alone stays as it is, to the last bit.
+    return average + (weights - average) * (1 - share)
 
 
 def as_seen(numbers: Any, grid: Any) -> Any:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from keenline.bundle import ThresholdFacts
+from keenline.errors import Code, TrainingError
 from keenline.inference.class_outputs import CLASS_MAP, CLASS_SCORE, LEAST
 from keenline.inference.engine import Engine
 from keenline.models.backbones import Description
@@ -19,10 +20,11 @@ from keenline.training.calibrate import agreeing
 from keenline.training.class_thresholds import class_threshold
 from keenline.training.lesson_samples import classes_of, highest
 from keenline.training.supervised.classifier.graph import ANSWERING, answer_graph, deployed_graph
-from keenline.training.supervised.classifier.network import Deployable, Named, deployable
+from keenline.training.supervised.classifier.network import Deployable, Named
 from keenline.training.supervised.finishing import Finisher, Settled
 from keenline.training.supervised.graphs import Size
 from keenline.training.supervised.judging import Evidence, Judged
+from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.types import Sample
 
 CERTAIN = 0.5
@@ -38,7 +40,8 @@ class ClassFinisher(Finisher):
     def forms(
         self, network: Named, about: Description, size: Size | None
     ) -> tuple[onnx.ModelProto, Engine]:
-        whole = deployable(network)
+        self._rounds = network.rounds
+        whole = network.deployable().eval()
         outputs = 1 + len(self._evidence.classes)
         graph = answer_graph(whole, about, size, outputs, network.stride)
         return graph, NamingEngine(whole, about)
@@ -47,6 +50,21 @@ class ClassFinisher(Finisher):
         self, features: onnx.ModelProto, shift: NDArray[np.float32]
     ) -> tuple[onnx.ModelProto, Mapping[str, bytes]]:
         return deployed_graph(features, shift), {}
+
+    def settled(self, views: LabelledViews) -> tuple[Settled, tuple[str, ...]]:
+        """As `Finisher` says, but a transformer stays in float32."""
+        if self._rounds:
+            return super().settled(views)
+        if self._recipe.detector.precision == "int8":
+            raise TrainingError(
+                Code.OPTION_CONFLICT,
+                "A transformer is not computed in int8",
+                where="precision",
+                expected="auto or f32",
+                got="int8",
+                next="a convolutional backbone is; the model hybrid has one below",
+            )
+        return self._settled(self._features, "f32"), ("float32: a transformer is not rounded",)
 
     def judge_all(self, settled: Settled, samples: Sequence[Sample]) -> Judged:
         """What the finished graph says of any samples, class scores before the shift."""

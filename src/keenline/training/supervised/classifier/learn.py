@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keenline.bundle import check_writable
 from keenline.data.dataset import Dataset, Skipped
+from keenline.data.reading import read_image
 from keenline.errors import Code, TrainingError
 from keenline.models.base import Progress, silent
 from keenline.recipe import Recipe
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from keenline.training.supervised.lots import Lots
 
 MODEL = "classifier"
-LARGE = "timm:efficientnet_b3"
-"""The encoder where weights are given and no name."""
+ROUNDS = 6
+"""Epochs after which the same pictures are shown again where the encoder stays as it is: what it
+says of them is then known already, and an epoch takes a moment."""
 
 
 def learn(
@@ -77,10 +79,57 @@ class ClassRun(Run):
         return _learnt_from(self._dataset)
 
     def encoder_for(self, seen: Sequence[Sample]) -> tuple[Encoder, Framing, tuple[Skipped, ...]]:
+        from keenline.training.supervised.classifier.transformers import is_transformer
+
+        if self.model == MODEL and is_transformer(self._recipe.detector.backbone):
+            return self._transformer_for(seen)
         encoder = self.opened()
         _, framing, unreadable = suitable_framing(seen, self._recipe, encoder.about.multiple_of)
         _check_whole(framing, self._recipe)
         return encoder, framing, unreadable
+
+    def _transformer_for(
+        self, seen: Sequence[Sample]
+    ) -> tuple[Encoder, Framing, tuple[Skipped, ...]]:
+        """It is made for one size of image, which has to be known before."""
+        from keenline.training.supervised.classifier.transformers import (
+            multiple_of,
+            open_transformer,
+        )
+
+        settings, name = self._settings, self._recipe.detector.backbone
+        usable, self._framing, unreadable = suitable_framing(seen, self._recipe, multiple_of(name))
+        _check_whole(self._framing, self._recipe)
+        first = read_image(usable[0].image, bit_depth=self._framing.facts.bit_depth)
+        height, width = self._framing.frame(first).views.shape[1:3]
+        self.check_one_size(name)
+        encoder = open_transformer(
+            name,
+            (height, width),
+            weights=settings.weights,
+            from_scratch=settings.from_scratch,
+            seed=settings.seed,
+        )
+        return encoder, self._framing, unreadable
+
+    def one_size(self, what: str) -> tuple[int, int]:
+        """Height and width of every view; raises TrainingError where they differ."""
+        self.check_one_size(what)
+        size = self._size()
+        assert size is not None
+        return size
+
+    def check_one_size(self, what: str) -> None:
+        """Raise TrainingError where images are not for a transformer; what: is asked for."""
+        facts = self._framing.facts
+        if not facts.fixed_size or self._recipe.inspect.roi or self._recipe.inspect.ignore:
+            raise TrainingError(
+                Code.OPTION_CONFLICT,
+                "A transformer sees images of one size, and the whole of them",
+                where=what,
+                expected="images of one size, and neither roi nor ignore",
+                next="use a convolutional backbone and the model classifier",
+            )
 
     def opened(self) -> Encoder:
         from keenline.training.supervised.encoder import open_encoder
@@ -97,9 +146,20 @@ class ClassRun(Run):
         return LabelledWholes(samples, classes, self._framing, self._progress)
 
     def network(self) -> Any:
+        from keenline.training.supervised.classifier.attention import TokenNetwork, Tokens
         from keenline.training.supervised.classifier.network import GridNetwork
 
-        settings = self._settings
+        settings, body = self._settings, self._encoder.module
+        if isinstance(body, Tokens):
+            return TokenNetwork(
+                body,
+                body,
+                len(self._classes),
+                stride=self._encoder.stride,
+                good=self.good_needed,
+                dropout=settings.dropout,
+                frozen=settings.frozen,
+            )
         return GridNetwork(
             self._encoder,
             len(self._classes),
@@ -121,6 +181,7 @@ class ClassRun(Run):
             brightness=augment.brightness,
             rotations=augment.rotations,
             balance=self._settings.balance,
+            rounds=ROUNDS if self._network.is_settled else None,
         )
 
     def lesson(self, lots: Lots, share_of_defects: float) -> Lesson:

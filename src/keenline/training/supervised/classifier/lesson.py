@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,10 @@ class ClassLesson(Lesson):
         pictures: Pictures,
         feed: tuple[tuple[float, ...], tuple[float, ...]],
     ) -> None:
-        self._share_of = pictures.share_of()
+        self._share_of, self._pictures = pictures.share_of(), pictures
         super().__init__(network, settings, pictures, 0.0, feed)
         self._said: list[tuple[Any, float]] = []
+        self._settled = network.is_settled
 
     def loss_for(self, share_of_defects: float) -> Callable[[Any, Any], Any]:
         del share_of_defects
@@ -58,19 +59,33 @@ class ClassLesson(Lesson):
             for each in (network, self.average.module):
                 each.settle(torch.cat(found))
 
+    def learning(self, batch: int) -> Any:
+        pictures: Any = self.lots
+        if self._settled:
+            drawn = self._pictures
+            pictures = _Described(pictures, lambda number: (drawn.round, number), self)
+        return DataLoader(pictures, batch_size=batch)
+
     def examination(self, views: Any) -> Any:
-        return DataLoader(_Whole(views, len(self._share_of) - 1), batch_size=1)
+        wholes: Any = _Whole(views, len(self._share_of) - 1)
+        if self._settled:
+            wholes = _Described(wholes, lambda number: number, self)
+        return DataLoader(wholes, batch_size=1)
+
+    def said(self, network: Any, batch: Any) -> Any:
+        """Logits of what `learning` or `examination` gave."""
+        return network.says(batch) if self._settled else network(self.fed(batch))
 
     def training_step(self, batch: Any, number: int) -> Any:
-        pixels, wanted = batch
-        return self.noted(self.loss(self.network(self.fed(pixels)), wanted), number)
+        seen, wanted = batch
+        return self.noted(self.loss(self.said(self.network, seen), wanted), number)
 
     def on_validation_epoch_start(self) -> None:
         self._said.clear()
 
     def validation_step(self, batch: Any, *_: Any) -> None:
-        pixels, wanted = batch
-        said = torch.log_softmax(self.average(self.fed(pixels)).float(), dim=1)
+        seen, wanted = batch
+        said = torch.log_softmax(self.said(self.average.module, seen).float(), dim=1)
         surprise = float(-(said * wanted).sum())
         self._said.append((wanted[0].cpu().numpy(), surprise))
 
@@ -80,6 +95,29 @@ class ClassLesson(Lesson):
         there = wanted.sum(axis=0) > 0
         means = (wanted * surprise[:, None]).sum(axis=0)[there] / wanted.sum(axis=0)[there]
         self.validated(float(means.mean()))
+
+
+class _Described:
+    """Pictures as the numbers that say what they are like, each asked for once."""
+
+    def __init__(self, pictures: Any, key: Callable[[int], Hashable], lesson: ClassLesson) -> None:
+        """key: what is equal for equal pictures, of the number of one."""
+        self._pictures, self._key, self._lesson = pictures, key, lesson
+        self._known: dict[Hashable, tuple[Any, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, number: int) -> tuple[Any, Any]:
+        key = self._key(number)
+        if key not in self._known:
+            pixels, wanted = self._pictures[number]
+            lesson, network = self._lesson, self._lesson.network
+            with torch.inference_mode():
+                fed = lesson.fed(torch.from_numpy(pixels[None]).to(lesson.device))
+                found = network.described(fed)[0].float().cpu().numpy()
+            self._known[key] = found, wanted
+        return self._known[key]
 
 
 class _Whole:

@@ -33,6 +33,10 @@ class Named(nn.Module):  # type: ignore[misc]
     """Pixels for a cell of the maps."""
     described: Callable[[Any], Any]
     """A picture to the numbers that say what it is like, (batch, numbers)."""
+    deployable: Callable[[], Deployable]
+    """Its standardising folded into its last layer."""
+    rounds = True
+    """Whether its encoder is one of convolutions, which int8 suits."""
     maps: str
     """What the maps show, for people."""
 
@@ -51,13 +55,29 @@ class Named(nn.Module):  # type: ignore[misc]
 
     def forward(self, picture: Any) -> Any:
         """(batch, 3, height, width), as the encoder is fed, to logits (batch, 1 + classes)."""
-        numbers = (self.described(picture) - self.middle) / self.spread
-        return self.possible(self.output(self.dropout(numbers)))
+        return self.says(self.described(picture))
+
+    def says(self, numbers: Any) -> Any:
+        """What it says of an image that is like this, (batch, numbers)."""
+        even = (numbers - self.middle) / self.spread
+        return self.possible(self.output(self.dropout(even)))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what describes an image stays as it is, so that it need be asked only once."""
+        last = {id(weights) for weights in self.output.parameters()}
+        return not any(w.requires_grad for w in self.parameters() if id(w) not in last)
 
     def possible(self, logits: Any) -> Any:
         """Logits along the second axis, that of good out of reach where it was never known."""
         closed = self.closed.reshape(1, -1, *(1,) * (logits.ndim - 2))
         return logits * (1 - closed) + IMPOSSIBLE * closed
+
+    def reserved(self, places: Any) -> Any:
+        """Shares of each place; where good was never known, none is said to be other than good."""
+        if not bool(self.closed.any()):
+            return places
+        return torch.cat([torch.ones_like(places[:, :1]), places[:, 1:]], dim=1)
 
     def settle(self, numbers: Any) -> None:
         """Standardise by those of the images learnt from, (images, numbers)."""
@@ -97,8 +117,12 @@ class GridNetwork(Named):
         widths = encoder.channels[first:]
         super().__init__(2 * sum(widths), classes, good=good, dropout=dropout)
         self.encoder = encoder.module.requires_grad_(not frozen)
+        self.rounds = getattr(encoder.module, "rounds", True)
         self.first, self.widths, self.stride = first, widths, strides[first]
         self.pooling = Pooling(inspected, len(widths))
+
+    def deployable(self) -> Deployable:
+        return Deployable(self.encoder, GridAnswer(self))
 
     def described(self, picture: Any) -> Any:
         found = self.pooling(self.encoder(picture)[self.first :])
@@ -143,6 +167,7 @@ class GridAnswer(nn.Module):  # type: ignore[misc]
         self.register_buffer("weights", weights)
         self.register_buffer("bias", bias)
         self.pooling, self.possible = network.pooling, network.possible
+        self._reserved = network.reserved
         self._first = network.first
         self.of_mean, self.of_spread = nn.ModuleList(), nn.ModuleList()
         start = 0
@@ -171,7 +196,7 @@ class GridAnswer(nn.Module):  # type: ignore[misc]
             kept = self.pooling.cells(0)
             good = functional.one_hot(torch.zeros(1, dtype=torch.long), len(self.bias)).float()
             places = places * kept + good[:, :, None, None] * (1 - kept)
-        return self.possible(logits), places
+        return self.possible(logits), self._reserved(places)
 
 
 def enlarged(values: Any, factor: int) -> Any:
@@ -190,10 +215,3 @@ class Deployable(nn.Module):  # type: ignore[misc]
     def forward(self, picture: Any) -> tuple[Any, Any]:
         found: tuple[Any, Any] = self.answering(self.encoder(picture))
         return found
-
-
-def deployable(network: GridNetwork) -> Deployable:
-    """The network in evaluation mode, its standardising folded into its last layer."""
-    whole = Deployable(network.encoder, GridAnswer(network))
-    whole.eval()
-    return whole

@@ -37,8 +37,10 @@ class Pictures(Lots):
         brightness: float,
         rotations: tuple[int, ...],
         balance: Balance,
+        rounds: int | None = None,
     ) -> None:
-        """pictures: in an epoch; the rest as for `Lots`."""
+        """pictures: in an epoch; rounds: epochs after which they begin anew, None: never; the rest
+        as for `Lots`."""
         sizes = [views.view(known).numbers.shape for known in views.known]
         self._height, self._width = (max(size[axis] for size in sizes) for axis in (0, 1))
         if self._height != self._width:
@@ -53,7 +55,7 @@ class Pictures(Lots):
             rotations=rotations,
             balance=balance,
         )
-        self._classes = classes
+        self._classes, self._rounds = classes, rounds
         if self._others:
             self._by_class[GOOD_PIXEL] = self._others
 
@@ -61,7 +63,7 @@ class Pictures(Lots):
         """(height, width, 3) pixels and the share of good and of each class, (1 + classes,)."""
         if number >= len(self):
             raise IndexError(number)
-        rng = np.random.default_rng((self._seed, self.epoch, number))
+        rng = np.random.default_rng((self._seed, self.round, number))
         while True:
             known, _ = self._drawn(rng)
             try:
@@ -74,6 +76,11 @@ class Pictures(Lots):
             moved = _moved(sized(pixels, self._height, self._width), rng)
             changed, _ = self._changed(moved, np.zeros(moved.shape[:2], np.uint8), rng)
             return np.ascontiguousarray(changed), shares(known, self._classes)
+
+    @property
+    def round(self) -> int:
+        """Pictures of the same round and number are the same."""
+        return self.epoch if self._rounds is None else self.epoch % self._rounds
 
     def share_of(self) -> NDArray[np.float32]:
         """Of good views and of those of each class among all, (1 + classes,)."""
