@@ -41,7 +41,9 @@ def train(
     recipe: RecipeFile = None,
     detector: Annotated[
         str | None,
-        typer.Option("--detector", help="memory_bank or classical.", metavar="NAME"),
+        typer.Option(
+            "--detector", help="memory_bank, classical, autoencoder or vae.", metavar="NAME"
+        ),
     ] = None,
     backbone: Annotated[
         str | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from keenline.bundle import BackboneFacts, Precision
 from keenline.errors import Code, TrainingError
@@ -10,6 +11,7 @@ from keenline.lighting_settings import LightingSettings
 from keenline.models.backbones import Backbone, open_backbone
 from keenline.models.base import Detector
 from keenline.recipe import Recipe
+from keenline.training.reconstruction.detector import MULTIPLE, Kind, reconstruction
 
 AUTO_SIDE = 384
 """Side in pixels of the square of equal area to which larger images are brought by default."""
@@ -23,11 +25,14 @@ class Chosen:
         detector: Detector,
         multiple: int,
         backbone: BackboneFacts | None = None,
+        name: str = "",
     ) -> None:
         self.detector = detector
         self.multiple = multiple
         """Width and height of a view are multiples of this."""
         self.backbone = backbone
+        self.name = name
+        """What the bundle calls it; empty: as the recipe does."""
 
 
 def choose_detector(recipe: Recipe) -> Chosen:
@@ -105,9 +110,15 @@ def _classical(recipe: Recipe) -> Chosen:
     return Chosen(Classical(), 16)
 
 
+def _drawing(kind: Kind, recipe: Recipe) -> Chosen:
+    return Chosen(reconstruction(kind, recipe), MULTIPLE)
+
+
 DETECTORS: dict[str, Callable[[Recipe], Chosen]] = {
     "memory_bank": _memory_bank,
     "classical": _classical,
+    "autoencoder": partial(_drawing, "autoencoder"),
+    "vae": partial(_drawing, "vae"),
 }
 
 

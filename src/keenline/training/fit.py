@@ -55,16 +55,18 @@ def train(
     recipe: Recipe | None = None,
     seed: int = 0,
     progress: Progress = silent,
+    chosen: Chosen | None = None,
 ) -> Trained:
     """Learn a part from the good samples of a dataset and write its bundle.
 
-    Of a layout with a training split, only that split is read. Raises DatasetError,
+    Of a layout with a training split, only that split is read. chosen: what learns instead of the
+    recipe's `[detector] name`. Raises DatasetError,
     TrainingError, BackboneError, EngineError or OutputError; nothing is written then.
     """
     start = time.perf_counter()
     output, recipe = Path(output), recipe or Recipe()
     check_writable(output)
-    chosen = choose_detector(recipe)
+    chosen = chosen or choose_detector(recipe)
     good = training_samples(dataset)
     usable, framing, unreadable = suitable_framing(good, recipe, chosen.multiple)
     read = read_samples(usable, framing, progress)
@@ -201,7 +203,7 @@ def _manifest(
     return Manifest(
         keenline=keenline.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        detector=recipe.detector.name,
+        detector=chosen.name or recipe.detector.name,
         recipe=recipe,
         recipe_sha256=recipe.sha256,
         framing=framing.facts,

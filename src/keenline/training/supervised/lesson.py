@@ -115,12 +115,15 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0)
 
     def on_train_epoch_start(self) -> None:
-        # Both follow from the epoch alone, so that a run that is taken up again goes on alike.
+        # Follows from the epoch alone, so that a run that is taken up again goes on alike.
         self.lots.epoch = self.current_epoch
-        torch.manual_seed(self.settings.seed * 100_003 + self.current_epoch)
         self._losses.clear()
 
-    def on_train_batch_start(self, *_: Any) -> None:
+    def on_train_batch_start(self, _: Any, number: int) -> None:
+        # So does this, batch by batch: lightning draws a number of its own at the start of an
+        # epoch, sooner in a run that is taken up again, and dropout would be another then.
+        drawn = (self.settings.seed, self.current_epoch, number)
+        torch.manual_seed(int(np.random.SeedSequence(drawn).generate_state(1)[0]))
         for group in self.optimizers().param_groups:
             group["lr"] = self.settings.rate * rate_at(self.part()) * group["factor"]
 
