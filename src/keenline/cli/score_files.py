@@ -7,6 +7,8 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +17,19 @@ from keenline.errors import Code, DatasetError
 
 if TYPE_CHECKING:
     from keenline.evaluation.score_table import ScoreTable
-    from keenline.store.queries import Query
 
 _KEYS = ("image", "part_id", "part", "result_id")
 _DATABASES = (".db", ".sqlite", ".sqlite3", ".toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which results of a store are meant; None does not narrow."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+    """The newest so many."""
 
 
 def is_store(place: str) -> bool:
@@ -26,7 +37,7 @@ def is_store(place: str) -> bool:
     return "://" in place or place.lower().endswith(_DATABASES)
 
 
-def read_scores(place: str, bundles: Collection[str], query: Query) -> tuple[ScoreTable, str]:
+def read_scores(place: str, bundles: Collection[str], span: Span) -> tuple[ScoreTable, str]:
     """The scores that `place` holds, and what names them: a sha256 of a file, or a store.
 
     A CSV file of `keenline inspect` or `evaluate`, the lines of `keenline inspect --json`, or a
@@ -34,7 +45,7 @@ def read_scores(place: str, bundles: Collection[str], query: Query) -> tuple[Sco
     (SCORES_UNUSABLE) and what opening a store raises.
     """
     if is_store(place):
-        return _from_store(place, bundles, query)
+        return _from_store(place, bundles, span)
     path = Path(place)
     try:
         data = path.read_bytes()
@@ -121,10 +132,12 @@ def _from_json(text: str, path: Path) -> ScoreTable:
         raise _unusable(path, repr(error), expected) from error
 
 
-def _from_store(place: str, bundles: Collection[str], query: Query) -> tuple[ScoreTable, str]:
+def _from_store(place: str, bundles: Collection[str], span: Span) -> tuple[ScoreTable, str]:
     from keenline.evaluation.score_table import ScoreTable
+    from keenline.store.queries import Query
     from keenline.store.score_columns import score_columns
 
+    query = Query(since=span.since, until=span.until, limit=span.limit)
     database = open_for_asking(place)
     with closing(database):
         found = score_columns(database, query, bundles)

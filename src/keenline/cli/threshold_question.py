@@ -11,14 +11,13 @@ import numpy as np
 import typer
 
 from keenline.bundle import Manifest, read_bundle
-from keenline.cli.score_files import is_store, read_scores, read_truth
+from keenline.cli.score_files import Span, is_store, read_scores, read_truth
 from keenline.evaluation.choosing import Choice, Limits, Promises, choose, judge, limits_of
 from keenline.evaluation.cost_curve import CostCurve, cost_curve
 from keenline.evaluation.costs import CostMatrix, Mode
 from keenline.evaluation.judged import Rule
 from keenline.evaluation.recipe_cuts import cuts_of, modes_of
 from keenline.evaluation.scored import Cut, ScoredParts
-from keenline.store.queries import Query
 from keenline.training.operating import Chosen, scored_by
 from keenline.types import ANOMALY, GOOD
 
@@ -133,8 +132,8 @@ def answer(question: Question) -> Answer:
     """
     bundle = read_bundle(question.bundle)
     manifest = bundle.manifest
-    query = Query(since=question.since, until=question.until, limit=question.limit)
-    scores, source = read_scores(question.results, scored_by(bundle), query)
+    span = Span(question.since, question.until, question.limit)
+    scores, source = read_scores(question.results, scored_by(bundle), span)
     notes: list[str] = []
     if question.truth is not None:
         scores, unmatched = scores.labelled_by(read_truth(question.truth))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keenline.errors import Code, DatasetError
-from keenline.evaluation.costs import CostMatrix, Mode, Steps, best_cut, expected_cost
+from keenline.evaluation.costs import CostMatrix, Mode, Steps, best_cut, expected_cost, placed
 from keenline.evaluation.intervals import CONFIDENCE, parts_needed
 from keenline.evaluation.operating_point import guaranteed_threshold
 from keenline.evaluation.risk_control import (
@@ -136,6 +136,7 @@ class _Search:
     ) -> None:
         self._parts, self._table, self._modes, self._limits = parts, table, modes, limits
         self._rows = np.arange(parts.kind.size)
+        self._placed = {name: placed(parts.scores[name]) for name in modes}
 
     def cost(self, cuts: Mapping[str, Cut]) -> float:
         return expected_cost(self._table, self._parts.verdicts(cuts))
@@ -169,7 +170,7 @@ class _Search:
             [self._table[self._rows, np.maximum(others_say, own)] for own in range(3)], axis=1
         )
         found = best_cut(
-            Steps.of(self._parts.scores[name], table),
+            Steps.over(*self._placed[name], table),
             self._modes[name],
             least=self._limits.least.get(name, 0.0),
             most=self._limits.most.get(name, np.inf),

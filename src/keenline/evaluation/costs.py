@@ -112,9 +112,16 @@ class Steps:
     ) -> Steps:
         """Steps of scores (parts,) whose parts cost `table` (parts, 3); no threshold below
         `floor`, so that step 0 begins there and scores of `floor` or less always pass."""
-        values, place = np.unique(np.maximum(scores, floor), return_inverse=True)
-        if values.size == 0 or values[0] > floor:
-            values, place = np.concatenate([[floor], values]), place + 1
+        return cls.over(*placed(scores, floor), table)
+
+    @classmethod
+    def over(
+        cls,
+        values: NDArray[np.float64],
+        place: NDArray[np.int64],
+        table: NDArray[np.float64],
+    ) -> Steps:
+        """The same from `placed`, which is worth keeping where one score meets many tables."""
         sums = np.stack([np.bincount(place, column, values.size) for column in table.T], axis=1)
         passing, review, reject = np.cumsum(sums, axis=0).T
         total = sums.sum(axis=0)
@@ -172,6 +179,16 @@ def best_cut(
     edges = steps.values[upper : upper + 2]
     high = _inside(float(edges[0]), float(np.nextafter(edges[1], -np.inf)), steps, upper, ceiling)
     return Cut(low, max(low, high)), cost
+
+
+def placed(
+    scores: NDArray[np.float64], floor: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Where steps begin, (steps,), and in which step each score lies, (parts,)."""
+    values, place = np.unique(np.maximum(scores, floor), return_inverse=True)
+    if values.size == 0 or values[0] > floor:
+        values, place = np.concatenate([[floor], values]), place + 1
+    return values, place
 
 
 def expected_cost(table: NDArray[np.float64], verdicts: NDArray[np.int64]) -> float:
