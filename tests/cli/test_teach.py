@@ -61,6 +61,21 @@ def test_defects_that_are_for_measuring_are_not_learnt(
     assert not (tmp_path / "x.keen").exists()
 
 
+def test_the_record_tells_what_reading_the_labels_found(
+    keenline: Keenline, learnt: Path, labelled: Path, tmp_path: Path
+):
+    root = tmp_path / "split"
+    shutil.copytree(labelled, root / "train")
+    copied = next((labelled / "good").iterdir())
+    shutil.copytree(labelled / "good", root / "test/good")
+    (root / "train/good/broken.png").write_bytes(copied.read_bytes()[:100])
+    record = keenline(
+        "teach", learnt, "--labelled", root, "-o", tmp_path / "x.keen", "--json"
+    ).record
+    assert any("what is measured on them flatters" in note for note in record["notes"])
+    assert [Path(file["path"]).name for file in record["skipped"]] == ["broken.png"]
+
+
 def test_synthetic_images_are_learnt_from_too(
     keenline: Keenline, learnt: Path, labelled: Path, tmp_path: Path
 ):

@@ -93,7 +93,7 @@ def teach(
                 progress=progress,
             )
         if as_json:
-            terminal.emit(_record(taught))
+            terminal.emit(_record(taught, dataset))
         else:
             _conclude(taught, dataset, terminal)
             terminal.next_step("keenline", "inspect", str(taught.path), "IMAGES")
@@ -131,7 +131,9 @@ def words_of(known: ClassFacts) -> str:
     )
 
 
-def _record(taught: Taught) -> dict[str, object]:
+def _record(taught: Taught, dataset: Dataset) -> dict[str, object]:
+    skipped = {(file.path, str(file.error)): file.error for file in dataset.skipped}
+    skipped |= {(file.path, str(file.error)): file.error for file in taught.skipped}
     return {
         "bundle": str(taught.path),
         "sha256": taught.bundle.sha256,
@@ -140,9 +142,9 @@ def _record(taught: Taught) -> dict[str, object]:
         "synthetic_share": round(taught.synthetic.share, 4),
         "updates": list(taught.bundle.manifest.updates),
         "seconds": round(taught.seconds, 3),
-        "notes": list(taught.notes),
+        "notes": list(dict.fromkeys((*dataset.notes, *taught.notes))),
         "skipped": [
-            {"path": str(file.path), "problem": file.error.what, "code": int(file.error.code)}
-            for file in taught.skipped
+            {"path": str(path), "problem": error.what, "code": int(error.code)}
+            for (path, _), error in skipped.items()
         ],
     }

@@ -227,6 +227,7 @@ def _record(
         "recipe_sha256": recipe.sha256,
         "seed": seed,
         **_half(found),
+        "notes": [*dataset.notes, *found.notes],
         "seeded": None if seeded is None else _half(seeded),
         "skipped": [
             {"path": str(file.path), "problem": file.error.what, "code": int(file.error.code)}
