@@ -11,10 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import typer
 from tests.cli.conftest import SOURCE, Keenline, program
 from tests.small_parts import dented, good_part, save_image
 from tests.training.test_teach import labelled_folder
 
+from keenline.cli.failures import failing_calmly
+from keenline.cli.terminal import Terminal
 from keenline.errors import Code
 
 PAGE = (Path(__file__).parents[2] / "docs/validation.md").read_text(encoding="utf-8")
@@ -103,3 +106,10 @@ def test_the_python_of_the_page_runs(labelled: Path):
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"dent \d of 6 0\.\d+", done.stdout)
+
+
+def test_short_memory_is_said_in_words(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(typer.Exit) as caught, failing_calmly(Terminal()):
+        raise MemoryError
+    assert caught.value.exit_code == 4
+    assert f"KL{int(Code.MEMORY_SHORT)}" in capsys.readouterr().err
