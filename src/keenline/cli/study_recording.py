@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def _by_bundle(study: Study, name: str, bundle: Path, terminal: Terminal) -> lis
 
     inspector = Inspector.open(bundle)
     seen: dict[str, Inspection] = {}
+    invalid: dict[str, str] = {}
     made = []
     with terminal.steps() as progress:
         for done, total, trial, code in _open(study, name):
@@ -144,11 +146,16 @@ def _by_bundle(study: Study, name: str, bundle: Path, terminal: Terminal) -> lis
             inspection = seen[image]
             verdict = inspection.decision.verdict
             if verdict is Verdict.INVALID or inspection.prediction is None:
+                invalid[code] = "; ".join(inspection.decision.reasons)
                 continue
             score = f"{inspection.prediction.score:.6g}"
             said = f"{verdict.value} {score}, bundle {inspector.bundle.sha256[:12]}"
             now = datetime.now(UTC).isoformat(timespec="seconds")
             made.append(Call(trial, code, verdict is Verdict.PASS, now, said))
+    if invalid:
+        first, why = next(iter(invalid.items()))
+        words = f"{len(invalid)} parts, for which it makes no call; {first}: {why}"
+        terminal.fact("INVALID", one_line(words), "yellow")
     return made
 
 
