@@ -142,7 +142,7 @@ class DetectorSettings(StrictTable):
     """`[detector]`: what learns the part and what runs it."""
 
     name: str = Field(default="memory_bank", min_length=1)
-    """`memory_bank` or `classical`; with the extra `train` `autoencoder` or `vae`."""
+    """`memory_bank` or `classical`."""
     backbone: str = Field(default="keenline", min_length=1)
     """`keenline`, `filterbank`, `onnx:PATH` or `timm:NAME`."""
     engine: Literal["openvino", "onnxruntime"] = "openvino"

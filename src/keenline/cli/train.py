@@ -41,9 +41,7 @@ def train(
     recipe: RecipeFile = None,
     detector: Annotated[
         str | None,
-        typer.Option(
-            "--detector", help="memory_bank, classical, autoencoder or vae.", metavar="NAME"
-        ),
+        typer.Option("--detector", help="memory_bank or classical.", metavar="NAME"),
     ] = None,
     backbone: Annotated[
         str | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from keenline.bundle import BackboneFacts, Precision
 from keenline.errors import Code, TrainingError
@@ -11,7 +10,6 @@ from keenline.lighting_settings import LightingSettings
 from keenline.models.backbones import Backbone, open_backbone
 from keenline.models.base import Detector
 from keenline.recipe import Recipe
-from keenline.training.reconstruction.detector import MULTIPLE, Kind, reconstruction
 
 AUTO_SIDE = 384
 """Side in pixels of the square of equal area to which larger images are brought by default."""
@@ -110,15 +108,9 @@ def _classical(recipe: Recipe) -> Chosen:
     return Chosen(Classical(), 16)
 
 
-def _drawing(kind: Kind, recipe: Recipe) -> Chosen:
-    return Chosen(reconstruction(kind, recipe), MULTIPLE)
-
-
 DETECTORS: dict[str, Callable[[Recipe], Chosen]] = {
     "memory_bank": _memory_bank,
     "classical": _classical,
-    "autoencoder": partial(_drawing, "autoencoder"),
-    "vae": partial(_drawing, "vae"),
 }
 
 

@@ -150,11 +150,8 @@ class Reconstruction:
         return network, fitted
 
 
-def reconstruction(kind: Kind, recipe: Recipe, course: Course | None = None) -> Reconstruction:
-    """As a recipe says; raises TrainingError (OPTION_CONFLICT) for what it cannot be.
-
-    course: None for the recipe's `[learning]`, from which no run can be taken up again.
-    """
+def reconstruction(kind: Kind, recipe: Recipe, course: Course) -> Reconstruction:
+    """As a recipe says; raises TrainingError (OPTION_CONFLICT) for what it cannot be."""
     if recipe.detector.precision not in ("auto", "f32"):
         raise TrainingError(
             Code.OPTION_CONFLICT,
@@ -176,7 +173,7 @@ def reconstruction(kind: Kind, recipe: Recipe, course: Course | None = None) -> 
         )
     return Reconstruction(
         kind,
-        course or Course(Settings.of(recipe.learning)),
+        course,
         brightness=recipe.augment.brightness,
         rotations=recipe.augment.rotations,
     )
