@@ -129,7 +129,7 @@ def pod(
             hits, named, notes = looked.hits, looked.unit, looked.notes
             facts |= looked.facts
         pods = _by_class(hits, link, scale, named, source if data is None else data)
-        _write(hits, pods, named, csv, report, data or source, facts | _as_facts(notes))
+        _write(hits, pods, named, csv, report, data or source, facts, notes)
         if as_json:
             from keenline.report.pod_page import pod_record
 
@@ -178,6 +178,7 @@ def _write(
     report: Path | None,
     of: Path,
     facts: dict[str, str],
+    notes: Sequence[str],
 ) -> None:
     from keenline.data.hit_table import hits_text
     from keenline.report.pod_page import pod_page
@@ -186,7 +187,7 @@ def _write(
     if csv is not None:
         write_whole(as_utf8(hits_text(hits)), csv)
     if report is not None:
-        page = pod_page(pods, unit, f"Which defects are found: {of.resolve().stem}", facts)
+        page = pod_page(pods, unit, f"Which defects are found: {of.resolve().stem}", facts, notes)
         write_whole(as_utf8(page), report)
 
 
@@ -202,7 +203,3 @@ def _show(pods: dict[str, Pod], unit: str, notes: Sequence[str], terminal: Termi
             terminal.fact("note", f"{one_line(name)}: {note}", "yellow")
     for note in notes:
         terminal.fact("note", note)
-
-
-def _as_facts(notes: Sequence[str]) -> dict[str, str]:
-    return {"Notes": "; ".join(notes)} if notes else {}

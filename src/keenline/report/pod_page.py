@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from keenline.evaluation.pod import AS_WELL, FEWEST, Pod
@@ -18,10 +18,18 @@ _FOOTER = (
 )
 
 
-def pod_page(pods: Mapping[str, Pod], unit: str, title: str, facts: Mapping[str, str]) -> str:
-    """The page as text; `pods` by class."""
+def pod_page(
+    pods: Mapping[str, Pod],
+    unit: str,
+    title: str,
+    facts: Mapping[str, str],
+    notes: Sequence[str] = (),
+) -> str:
+    """The page as text; `pods` by class, `notes` of all of them."""
     rows = [row_of(name, pod, unit) for name, pod in pods.items()]
     parts = [section("What is found", table(_HEAD, rows), note=_note(pods))]
+    if notes:
+        parts.append(section("To be known", *(paragraph(f"{note}.") for note in notes)))
     parts += [_class_section(name, pod, unit) for name, pod in pods.items()]
     return plain_page(
         kind="Probability of detection",
