@@ -82,3 +82,29 @@ def test_bench_measures_every_engine(keenline_process: Keenline, learnt: Path):
         assert 0 < each["p50_ms"] <= each["p95_ms"] <= each["p99_ms"] <= each["max_ms"]
         assert 0 < each["start_seconds"] < 60
         assert 10 < each["resident_mb"] <= each["peak_mb"]
+
+
+def test_claims_count_parts_and_are_told_apart_by_what_a_table_says(
+    keenline: Keenline, learnt: Path, plates: Path, tmp_path: Path
+):
+    table = tmp_path / "origins.csv"
+    rows = ["image,part,lot,session"]
+    rows += [f"test/stain/{200 + k}.png,S{k // 2},L{k // 2},early" for k in range(4)]
+    rows += [f"test/good/{100 + k}.png,,L0,late" for k in range(4)]
+    table.write_text("\n".join(rows), encoding="utf-8")
+    record = keenline("evaluate", learnt, plates, "--provenance", table, "--json").record
+    found = record["evidence"]
+    (stain,) = found["classes"]
+    assert (found["images"], found["parts"]) == (8, 6)
+    assert stain["recall"]["n"] == 2  # four images of two parts
+    assert record["recall"]["stain"]["n"] == 4
+    assert stain["recognised"] is None  # nothing was taught
+    groups = {(each["dimension"], each["value"], each["share"]["n"]) for each in stain["strata"]}
+    assert groups == {("lot", "L0", 1), ("lot", "L1", 1), ("shift", "early", 2)}
+    assert {each["value"] for each in found["good_strata"]} == {"L0", "late"}
+    assert stain["needed"]["without_miss"] >= 57
+    together = keenline(
+        "evaluate", learnt, plates, "--provenance", table, "--views-together", "--json"
+    ).record["evidence"]
+    assert together["rule"] == "together"
+    assert together["classes"][0]["recall"]["events"] >= stain["recall"]["events"]
