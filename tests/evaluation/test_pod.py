@@ -83,7 +83,7 @@ def test_the_bound_holds_as_often_as_it_says():
     claims = [probability_of_detection(*simulated(seed, 60)) for seed in range(150)]
     bounds = [pod.a90_95 for pod in claims if pod.a90_95 is not None]
     assert len(bounds) > 140
-    # benchmarks/pod_coverage.py: 95 to 98 % of 10 000; 3 standard errors of 150 below 95 %.
+    # benchmarks/pod_coverage.py: 95 to 99 %; 3 standard errors of 150 below 95 %.
     assert np.mean([bound >= 1 for bound in bounds]) > 0.896
     assert np.median(bounds) < 2
 
