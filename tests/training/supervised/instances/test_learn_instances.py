@@ -175,9 +175,11 @@ def test_only_what_has_an_outline_teaches_outlines(marked, tmp_path):
     assert loss(some, 0) != loss(some, 1)
 
 
-def test_a_loss_cannot_be_named(marked, tmp_path):
+def test_what_another_model_reads_is_refused(marked, tmp_path):
     from keenline.training.supervised.instances.learn import learn
 
-    with pytest.raises(TrainingError) as caught:
-        learn(marked, tmp_path / "part.keen", settings=replace(SMALL, loss="focal"))
-    assert caught.value.code is Code.OPTION_CONFLICT
+    for asked in ({"loss": "focal"}, {"balance": "weights"}, {"attention": True}, {"dropout": 0.1}):
+        with pytest.raises(TrainingError) as caught:
+            learn(marked, tmp_path / "part.keen", settings=replace(SMALL, **asked))
+        assert caught.value.code is Code.OPTION_CONFLICT
+        assert next(iter(asked)) in str(caught.value.got)

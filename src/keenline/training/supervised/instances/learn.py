@@ -48,7 +48,7 @@ def learn(
     check_extra()
     output, recipe = Path(output), recipe or Recipe()
     settings = settings or Settings()
-    _check_loss(settings)
+    _check_settings(settings)
     check_writable(output)
     run = InstanceRun(dataset, output, recipe, settings, progress)
     fitted = run.teach(resume=resume, told=told)
@@ -143,12 +143,20 @@ class InstanceRun(Run):
         return self._found
 
 
-def _check_loss(settings: Settings) -> None:
-    if settings.loss is not None:
+def _check_settings(settings: Settings) -> None:
+    """Raise TrainingError for what another model reads, so that nobody believes it did anything."""
+    asked = {
+        "loss": settings.loss,
+        "attention": settings.attention,
+        "dropout": settings.dropout,
+        "balance": "weights" if settings.balance == "weights" else None,
+    }
+    unread = [f"{name} {value}" for name, value in asked.items() if value]
+    if unread:
         raise TrainingError(
             Code.OPTION_CONFLICT,
-            "Mask R-CNN brings its own losses",
-            where="loss",
-            expected="none named",
-            got=settings.loss,
+            "Mask R-CNN does not read that",
+            where="learning",
+            expected="its own losses; balance oversample or none; no attention and no dropout",
+            got=", ".join(unread),
         )
