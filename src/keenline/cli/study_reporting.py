@@ -54,9 +54,12 @@ def report(folder: Path, page: Path | None, terminal: Terminal) -> None:
 def _show(found: AttributeStudy, notes: Sequence[str], terminal: Terminal) -> None:
     from keenline.report.study_page import across, kappa_words, row_of
 
-    head = ("appraiser", "effectiveness", "misses", "false alarms", "kappa", "verdict")
+    head = ("appraiser", "verdict", "effectiveness", "misses", "false alarms")
     terminal.table(head, [(one_line(row[0]), *row[1:]) for row in map(row_of, found.appraisers)])
     terminal.say()
+    for each in found.appraisers:
+        words = f"{one_line(each.name)} and reference: {kappa_words(each.against_reference)}"
+        terminal.fact("kappa", words)
     for pair in found.pairs:
         terminal.fact("kappa", f"{one_line(' and '.join(pair.names))}: {kappa_words(pair.kappa)}")
     terminal.fact("together", across(found))

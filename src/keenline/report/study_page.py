@@ -17,7 +17,7 @@ from keenline.evaluation.attribute_study import (
 from keenline.evaluation.kappa import Kappa
 from keenline.report.plain_page import paragraph, plain_page, section, table
 
-HEAD = ("Appraiser", "Effectiveness", "Misses", "False alarms", "Kappa to reference", "Verdict")
+HEAD = ("Appraiser", "Verdict", "Effectiveness", "Misses", "False alarms")
 _PAIRS = (
     "Pair",
     "Kappa (Cohen)",
@@ -28,7 +28,14 @@ _PAIRS = (
     "Both accept",
 )
 _WITHIN = ("Appraiser", "Parts judged alike each time", "Kappa (Fleiss)")
-_TRUTH = ("Appraiser", "Rightly rejected", "False alarms", "Misses", "Rightly accepted")
+_TRUTH = (
+    "Appraiser",
+    "Kappa (Cohen)",
+    "Rightly rejected",
+    "False alarms",
+    "Misses",
+    "Rightly accepted",
+)
 _FOOTER = (
     "Attribute agreement by AIAG, Measurement Systems Analysis, 4th ed. 2010. Effectiveness: parts "
     "of which every trial is right. Misses: trials that accept a part to be rejected; false alarms "
@@ -61,7 +68,10 @@ def study_page(
         for each in study.appraisers
     ]
     parts.append(section("Within appraisers", table(_WITHIN, within)))
-    truth = [(each.name, *_counts(each.table)) for each in study.appraisers]
+    truth = [
+        (each.name, kappa_words(each.against_reference), *_counts(each.table))
+        for each in study.appraisers
+    ]
     parts.append(section("Trials against the reference", table(_TRUTH, truth)))
     return plain_page(
         kind="Attribute agreement study",
@@ -82,11 +92,10 @@ def row_of(each: Appraiser) -> tuple[str, ...]:
     """One appraiser as cells under `HEAD`."""
     return (
         each.name,
+        each.rating.value,
         share_words(each.effectiveness),
         share_words(each.miss),
         share_words(each.false_alarm),
-        kappa_words(each.against_reference),
-        each.rating.value,
     )
 
 
