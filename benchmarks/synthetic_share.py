@@ -7,7 +7,6 @@ share needs, and the class head is taught once for each share. Everything that i
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -241,4 +240,4 @@ def _asked() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

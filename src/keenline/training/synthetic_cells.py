@@ -74,7 +74,7 @@ class SyntheticCells:
             chosen[places[np.argsort(source[places], kind="stable")][:most]] = True
         # The untouched places of an image come with its defect.
         shown = np.isin(source, np.unique(source[chosen]))
-        return chosen | (shown & (numbers == GOOD_PLACE))
+        return np.asarray(chosen | (shown & (numbers == GOOD_PLACE)))
 
 
 @dataclass(frozen=True, slots=True)
