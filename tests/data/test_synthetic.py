@@ -293,6 +293,7 @@ def test_a_drawn_defect_is_seen_under_its_mask(kind, seed):
     assert made.mask.any()
     assert not made.mask[~allowed].any()
     changed = np.abs(made.image.astype(int) - target).max(axis=2)
+    assert not changed[~allowed].any()
     assert np.sqrt((changed[made.mask] ** 2.0).mean()) >= 5
     far = np.ones_like(made.mask)
     x, y, width, height = made.box

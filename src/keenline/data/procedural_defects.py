@@ -75,8 +75,6 @@ def drawn_defect(
         top = int(rng.integers(target.shape[0] - height + 1))
         left = int(rng.integers(target.shape[1] - width + 1))
         part = (slice(top, top + height), slice(left, left + width))
-        if allowed is not None and not allowed[part][mask].all():
-            continue
         strength = rng.uniform(*STRENGTHS) / np.abs(change).max()
         before = target[part].astype(np.float64)
         # On a dark surface a share of its grey would not be seen; 40 levels are added there.
@@ -84,6 +82,9 @@ def drawn_defect(
         image, where = target.copy(), np.zeros(target.shape[:2], bool)
         image[part] = np.clip(np.rint(after), 0, 255).astype(np.uint8)
         where[part] = mask
+        touched = mask | (image[part] != target[part]).any(axis=2)
+        if allowed is not None and not allowed[part][touched].all():
+            continue
         changed = (image[part].astype(np.float64) - before)[mask]
         needed = max(LEAST_CHANGE, CLEAREST * float(before.mean(axis=2).std()))
         if np.sqrt((changed**2).mean()) >= needed:
