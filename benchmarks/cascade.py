@@ -33,12 +33,22 @@ from keenline.models.base import silent
 from keenline.recipe import Recipe
 from keenline.training.cascade.graph import KEPT
 from keenline.training.cascade.learn import learn
+from keenline.training.fit import suitable_framing
 from keenline.training.supervised.judging import judge
 from keenline.training.supervised.learn import Learnt
 from keenline.training.supervised.settings import Settings
-from keenline.types import Image, Sample
+from keenline.types import Sample
 
 SECTION = "cascade"
+CURVE = "cascade, time"
+LOWEST = float(np.finfo(np.float32).min)
+SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)
+CURVE_ABOUT = """\
+How long a cascade takes by the share of patches that its gate keeps back, on {images} tiles of
+magnetic-tile. It is not taught: its limit is moved until so many patches of all images are kept
+back, and the time of a network is the same whatever it learnt. Each image in turns with each
+graph, one thread, float32, medians of {rounds} rounds; ratios mean something on a busy machine,
+milliseconds do not."""
 ABOUT = """\
 A gate of {gate} weights looks at each patch of 64 x 64 px with 8 px around it; a U-Net with
 attention ({weights} weights) at those that it lets pass. "All patches": the same graph with a gate
@@ -58,6 +68,12 @@ def main() -> None:
 
     torch.set_num_threads(asked.threads)
     start = Start.now()
+    if asked.curve:
+        text = _curve(start, asked)
+        print(text)
+        if asked.write:
+            write_section(CURVE, text)
+        return
     ways: dict[str, Callable[[], Dataset]] = {
         "magnetic-tile": lambda: _magnetic_tile(asked.seed),
         "kolektorsdd": lambda: _kolektor(asked.seed),
@@ -102,6 +118,47 @@ def main() -> None:
         write_section(SECTION, text)
 
 
+def _curve(start: Start, asked: argparse.Namespace) -> str:
+    """What each share of patches kept back saves, as a section of its own."""
+    from keenline.training.cascade.graph import GATE, cascade_features
+    from keenline.training.cascade.network import Cascade, cascade_head
+    from keenline.training.supervised.encoder import open_encoder
+    from keenline.training.supervised.graphs import deployed_graph
+
+    samples = _tested(_magnetic_tile(asked.seed), asked.images // 2, asked.seed)
+    encoder = open_encoder("keenline", weights=None, from_scratch=False, seed=0)
+    _, framing, _ = suitable_framing(samples, Recipe(), encoder.about.multiple_of)
+    views = [framing.frame(read_image(sample.image)).views for sample in samples]
+    network = Cascade(encoder, 5)
+    network.limit.fill_(0.0)
+    features = cascade_features(network, encoder.about, None)
+    head = cascade_head(network, tuple("abcde"))
+    graph = deployed_graph(features, head, None).SerializeToString()
+    answers = np.concatenate(_inside(graph, views, GATE))
+    limits = [LOWEST, *(float(np.quantile(answers, share)) for share in SHARES[1:])]
+    graphs = [*(_with_limit(graph, limit) for limit in limits), _whole(5)]
+    rows = []
+    for name in ENGINES:
+        engines = [open_engine(each, name=name, precision="f32", threads=1) for each in graphs]
+        *ms, whole = _in_turns(engines, views, asked.rounds)
+        for share, limit, value in zip(SHARES, limits, ms, strict=True):
+            kept_back = 1 - np.mean(np.concatenate(_inside(_with_limit(graph, limit), views, KEPT)))
+            row = (name, f"{share:.0%}", f"{kept_back:.1%}", f"{value:.1f}")
+            rows.append((*row, f"{ms[0] / value:.2f}", f"{whole / value:.2f}"))
+    header = (
+        "engine",
+        "asked",
+        "kept back",
+        "ms",
+        "times as fast as all patches",
+        "as whole views",
+    )
+    about = CURVE_ABOUT.format(images=len(samples), rounds=asked.rounds)
+    return "\n\n".join(
+        ["## What patches kept back save", about, circumstances(start), table(header, rows)]
+    )
+
+
 def _learnt(dataset: Dataset, path: Path, asked: argparse.Namespace) -> Learnt:
     settings = Settings(epochs=1000, seconds=60 * asked.minutes, seed=asked.seed)
     return learn(
@@ -117,9 +174,10 @@ def _rows(
     images = [read_image(s.image, bit_depth=manifest.framing.bit_depth) for s in samples]
     good = np.array([sample.is_good for sample in samples])
     graph = learnt.bundle.graph
-    every = _letting_all_pass(graph)
-    whole = _whole(learnt)
-    discarded = _discarded(graph, images, framing)
+    every = _with_limit(graph, LOWEST)
+    whole = _whole(len(manifest.classes))
+    views = [framing.frame(image).views for image in images]
+    discarded = [~kept for kept in _inside(graph, views, KEPT)]
     rows = []
     said = []
     for engine in ENGINES:
@@ -127,7 +185,7 @@ def _rows(
             open_engine(each, name=engine, precision="f32", threads=1)
             for each in (graph, every, whole)
         ]
-        ms = _in_turns(opened, [framing.frame(image).views for image in images], rounds)
+        ms = _in_turns(opened, views, rounds)
         found = [
             judge(each, samples, framing, manifest.recipe.inspect, silent) for each in opened[:2]
         ]
@@ -171,48 +229,43 @@ def _in_turns(engines: Sequence[Engine], views: Sequence[np.ndarray], rounds: in
     return [statistics.median(each) for each in taken]
 
 
-def _letting_all_pass(graph: bytes) -> bytes:
-    """The same with a limit below any answer."""
+def _with_limit(graph: bytes, limit: float) -> bytes:
+    """The same with another limit of its gate."""
     model = onnx.ModelProto.FromString(graph)
     compare = next(node for node in model.graph.node if node.op_type == "Greater")
-    compare.input[1] = "no_limit"
+    compare.input[1] = "other_limit"
     model.graph.initializer.append(
-        helper.make_tensor("no_limit", TensorProto.FLOAT, [], [float(np.finfo(np.float32).min)])
+        helper.make_tensor("other_limit", TensorProto.FLOAT, [], [limit])
     )
     return model.SerializeToString()
 
 
-def _discarded(graph: bytes, images: Sequence[Image], framing: Framing) -> list[np.ndarray]:
-    """Of each image which patches are not looked at, (patches,)."""
+def _inside(graph: bytes, views: Sequence[np.ndarray], wanted: str) -> list[np.ndarray]:
+    """What a tensor of the graph that is no output holds, one array an image."""
     import onnxruntime
 
     model = onnx.ModelProto.FromString(graph)
-    name = next(
-        output for node in model.graph.node for output in node.output if output.endswith(KEPT)
-    )
-    model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.BOOL, None))
+    made = [output for node in model.graph.node for output in node.output]
+    name = next(output for output in made if output.endswith(wanted))
+    kind = TensorProto.BOOL if wanted == KEPT else TensorProto.FLOAT
+    model.graph.output.append(helper.make_tensor_value_info(name, kind, None))
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return [
-        np.concatenate(
-            [
-                ~session.run([name], {"image": view[None]})[0].ravel()
-                for view in framing.frame(image).views
-            ]
-        )
-        for image in images
+        np.concatenate([session.run([name], {"image": view[None]})[0].ravel() for view in each])
+        for each in views
     ]
 
 
-def _whole(learnt: Learnt) -> bytes:
-    """A U-Net of the same shape on whole views of any size, not taught."""
+def _whole(number: int) -> bytes:
+    """A U-Net of the same shape for so many classes, on whole views of any size, not taught."""
     from keenline.training.supervised.encoder import open_encoder
     from keenline.training.supervised.graphs import deployed_graph, feature_graph
     from keenline.training.supervised.network import UNet, head_of
 
     encoder = open_encoder("keenline", weights=None, from_scratch=False, seed=0)
-    classes = [known.name for known in learnt.bundle.manifest.classes]
+    classes = [f"class {place}" for place in range(number)]
     network = UNet(encoder, len(classes), attention=True)
     features = feature_graph(network, encoder.about, None)
     return deployed_graph(features, head_of(network, classes), None).SerializeToString()
@@ -263,6 +316,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="*", default=[], choices=["magnetic-tile", "kolektorsdd"])
     parser.add_argument("--minutes", type=float, default=8.0, help="of learning, each set")
     parser.add_argument("--images", type=int, default=100, help="good and defective ones to test")
+    parser.add_argument("--curve", action="store_true", help="time by share kept back, alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of torch while it learns")
     parser.add_argument("--seed", type=int, default=0)

@@ -161,7 +161,7 @@ def test_what_it_cannot_learn_from_is_refused(tmp_path):
         for seed in range(4)
     ]
     with pytest.raises(DatasetError) as refused:
-        learn(Dataset(tmp_path, tuple(dents), "folders"), tmp_path / "part.keen")
+        learn(Dataset(tmp_path, tuple(dents), layout="folders"), tmp_path / "part.keen")
     assert refused.value.code is Code.DATASET_NO_GOOD
     dataset = open_dataset(good_folder(tmp_path / "one", 1))
     with pytest.raises(TrainingError) as few:

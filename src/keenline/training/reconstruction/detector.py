@@ -254,7 +254,7 @@ class LearntReconstruction:
 
         scale, offset = (torch.tensor(v)[None, :, None, None] for v in (SCALE, OFFSET))
         found = []
-        places = np.flatnonzero(self._out)
+        places = np.flatnonzero(self._out).tolist()
         for done, part in enumerate(places):
             progress("draw parts left out", done, len(places))
             seen = []
@@ -312,7 +312,7 @@ class LearntReconstruction:
         graph = self._graph.SerializeToString()
         for name in ENGINES:
             engine = open_engine(graph, name=name, precision="f32")
-            for done, part in enumerate(np.flatnonzero(self._out)):
+            for done, part in enumerate(np.flatnonzero(self._out).tolist()):
                 progress(f"compare with torch, {name}", done, len(self._scores))
                 views = self._good.parts[part]
                 score = max(float(engine.run(view[None])["score"][0]) for view in views)

@@ -37,7 +37,8 @@ def crop_for(views: GoodViews, wanted: int, multiple: int) -> int:
     """Side of a crop in pixels: a multiple of the network's, no more than a view needs."""
     sides = [max(views.view(known).numbers.shape) for known in views.known[:_LOOKED_AT]]
     largest = -(-max(sides) // multiple) * multiple
-    return max(multiple, min(wanted // multiple * multiple, largest))
+    side: int = max(multiple, min(wanted // multiple * multiple, largest))
+    return side
 
 
 _LOOKED_AT = 50

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from keenline.errors import Code, TrainingError
 from keenline.models.base import Progress
-from keenline.training.supervised.labelled_views import LabelledViews
+from keenline.training.supervised.labelled_views import KnownViews
 from keenline.training.supervised.lesson import (
     STAMP,
     VALIDATION,
@@ -43,7 +43,7 @@ class Fitted:
 
 def fit(
     lesson: Lesson,
-    validation: LabelledViews,
+    validation: KnownViews,
     checkpoint: Path,
     stamp: Mapping[str, object],
     *,

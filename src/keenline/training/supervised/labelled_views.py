@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,20 @@ class Known:
     view: int
     shown: frozenset[int]
     """Numbers of the classes in it."""
+
+
+class KnownViews(Protocol):
+    """Views that can be asked for again; crops are cut from them, and losses measured on them."""
+
+    known: list[Known]
+    lighting: Lighting
+    """What is taken out of a view before a network sees it."""
+
+    def view(self, known: Known) -> LabelledView:
+        """As the network sees it; raises ImageError when the file has gone since it was read."""
+
+    def as_read(self, known: Known) -> LabelledView:
+        """Before the light is taken out of it."""
 
 
 class LabelledViews:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from keenline.errors import Code, TrainingError
 from keenline.inference.enlarging import enlarge
 from keenline.models.base import Progress
-from keenline.training.supervised.labelled_views import LabelledViews
+from keenline.training.supervised.labelled_views import KnownViews
 from keenline.training.supervised.losses import defect_logit, loss_of
 from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.network import UNet
@@ -184,7 +184,7 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
 class Whole:
     """Views as they are, for validation."""
 
-    def __init__(self, views: LabelledViews) -> None:
+    def __init__(self, views: KnownViews) -> None:
         self._views = views
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from keenline.errors import ImageError
 from keenline.learning_settings import Balance
-from keenline.training.supervised.labelled_views import Known, LabelledView, LabelledViews
+from keenline.training.supervised.labelled_views import Known, KnownViews, LabelledView
 
 _FEWEST, _MOST, _EACH = 64, 512, 4
 """Crops in an epoch, and for each view of a defect."""
@@ -31,7 +31,7 @@ class Lots:
 
     def __init__(
         self,
-        views: LabelledViews,
+        views: KnownViews,
         *,
         seed: int,
         crop: int,
