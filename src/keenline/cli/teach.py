@@ -122,11 +122,15 @@ def words_of(known: ClassFacts) -> str:
     if not known.tried:
         return f"{known.name}: {known.parts} part, too few to be measured"
     found = Proportion.of(known.found, known.tried)
-    alarms = Proportion.of(known.false_alarms, known.good)
+    alarms = "no good part to raise a false alarm on"
+    if known.good:
+        most = Proportion.of(known.false_alarms, known.good).upper95
+        alarms = (
+            f"{known.false_alarms} false alarms in {known.good} good parts (at most {most:.1%})"
+        )
     return (
         f"{known.name}: {known.found} of {known.tried} left-out parts found "
-        f"(recall at least {found.lower95:.0%}), {known.false_alarms} false alarms in "
-        f"{known.good} good parts (at most {alarms.upper95:.1%}); "
+        f"(recall at least {found.lower95:.0%}), {alarms}; "
         f"{needed(known.found, known.tried).sentence}"
     )
 
