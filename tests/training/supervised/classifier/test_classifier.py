@@ -13,14 +13,15 @@ import pytest
 from tests.small_parts import dented, good_part
 from tests.training.supervised.marked_parts import marked_folder, scratched
 
-from keenline.bundle import GRAPH, read_bundle
+from keenline.bundle import GRAPH, FramingFacts, read_bundle
 from keenline.data.dataset import Dataset
 from keenline.data.importers import open_dataset
 from keenline.errors import BackboneError, Code, TrainingError
 from keenline.inference.engines import open_engine
+from keenline.inference.framing import Framing
 from keenline.inference.inspector import Inspector
 from keenline.recipe import Recipe
-from keenline.training.supervised.classifier.learn import ClassRun, learn
+from keenline.training.supervised.classifier.learn import ClassRun, check_whole, learn
 from keenline.training.supervised.learn import Learnt
 from keenline.training.supervised.learners import learner
 from keenline.training.supervised.settings import Settings
@@ -57,7 +58,8 @@ def only_defects(unmarked) -> Dataset:
 def learnt(tmp_path_factory, unmarked) -> Learnt:
     path = tmp_path_factory.mktemp("learnt") / "part.keen"
     settings = Settings(epochs=12, crops=48, batch=8, frozen=True, rate=0.01)
-    wanted = Recipe.model_validate({"detector": {"name": "classifier", "precision": "int8"}})
+    values = recipe(precision="int8").model_dump(mode="json", by_alias=True)
+    wanted = Recipe.model_validate(values | {"image": {"size": 96}})
     return learn(unmarked, path, recipe=wanted, settings=settings)
 
 
@@ -257,17 +259,25 @@ def test_weights_that_cannot_be_had_are_an_error_and_never_random(unmarked, tmp_
 
 
 def test_what_does_not_go_together_is_refused(unmarked, tmp_path):
-    values = recipe().model_dump(mode="json", by_alias=True)
-    tiled = values | {"image": {"size": "native", "tile": 128, "tile_overlap": 0}}
     for wanted, settings in (
         (recipe(precision="bf16"), SMALL),
         (recipe(), replace(SMALL, loss="dice+bce")),
-        (Recipe.model_validate(tiled), None),
+        (recipe(backbone="timm:test_vit", precision="int8"), replace(SMALL, from_scratch=True)),
     ):
-        if settings is None:
-            continue
         with pytest.raises(TrainingError) as caught:
             learn(unmarked, tmp_path / "part.keen", recipe=wanted, settings=settings)
+        assert caught.value.code is Code.OPTION_CONFLICT
+
+
+def test_one_label_says_nothing_about_tiles_or_a_region_of_images_of_any_size():
+    whole = FramingFacts(width=600, height=400, fixed_size=True, scale=1.0, multiple=16)
+    varied = whole.model_copy(update={"fixed_size": False})
+    region = Recipe.model_validate({"inspect": {"roi": [[0, 0, 50, 50]]}})
+    check_whole(Framing(whole), region)
+    check_whole(Framing(varied), Recipe())
+    for facts, wanted in ((whole.model_copy(update={"tile": 128}), Recipe()), (varied, region)):
+        with pytest.raises(TrainingError) as caught:
+            check_whole(Framing(facts), wanted)
         assert caught.value.code is Code.OPTION_CONFLICT
 
 

@@ -85,7 +85,7 @@ class ClassRun(Run):
             return self._transformer_for(seen)
         encoder = self.opened()
         _, framing, unreadable = suitable_framing(seen, self._recipe, encoder.about.multiple_of)
-        _check_whole(framing, self._recipe)
+        check_whole(framing, self._recipe)
         return encoder, framing, unreadable
 
     def _transformer_for(
@@ -99,7 +99,7 @@ class ClassRun(Run):
 
         settings, name = self._settings, self._recipe.detector.backbone
         usable, self._framing, unreadable = suitable_framing(seen, self._recipe, multiple_of(name))
-        _check_whole(self._framing, self._recipe)
+        check_whole(self._framing, self._recipe)
         first = read_image(usable[0].image, bit_depth=self._framing.facts.bit_depth)
         height, width = self._framing.frame(first).views.shape[1:3]
         self.check_one_size(name)
@@ -260,7 +260,7 @@ def _learnt_from(dataset: Dataset) -> tuple[Sample, ...]:
     return samples
 
 
-def _check_whole(framing: Framing, recipe: Recipe) -> None:
+def check_whole(framing: Framing, recipe: Recipe) -> None:
     """Raise TrainingError where one label cannot be learnt from."""
     facts = framing.facts
     if facts.tile is not None:
