@@ -223,6 +223,11 @@ def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
     return Bundle(manifest, dict(members), hashlib.sha256(text).hexdigest())
 
 
+def name_of(manifest: Manifest, members: Mapping[str, bytes]) -> str:
+    """The sha256 by which a bundle of these will be named once it is written."""
+    return hashlib.sha256(_manifest_text(manifest, members)).hexdigest()
+
+
 def check_writable(path: Path) -> None:
     """Raise OutputError now rather than after minutes of learning."""
     try:

@@ -5,7 +5,8 @@ KeenlineError
 │   ├── ImageError        11xx  one image or mask file
 │   ├── DatasetError      12xx  a folder or list of samples
 │   ├── RecipeError       13xx  a recipe; carries every problem found, not only the first
-│   └── OutputError       14xx  a place that cannot be written
+│   ├── OutputError       14xx  a place that cannot be written
+│   └── LifecycleError    15xx  what a bundle may not do, or not yet
 ├── ModelError            2xxx  what was learnt, or what it is learnt with
 │   ├── BundleError       21xx  a bundle file
 │   ├── BackboneError     22xx  a feature network or its description
@@ -101,6 +102,13 @@ class Code(IntEnum):
 
     OUTPUT_NOT_WRITABLE = 1400
     OUTPUT_DISK_FULL = 1401
+
+    ACCEPTANCE_CRITERIA = 1500
+    ACCEPTANCE_CHANGED = 1501
+    ACCEPTANCE_UNREACHABLE = 1502
+    AUTHORITY_NOT_READY = 1510
+    READINESS_FACTS = 1511
+    STAGE_ORDER = 1520
 
     BUNDLE_MISSING = 2100
     BUNDLE_NOT_A_BUNDLE = 2101
@@ -265,13 +273,18 @@ class _ManyProblems(KeenlineError):
             code,
             what,
             where=facts.get("where"),
-            got="\n".join(self.problems).replace("\n", "\n            ") or None,
+            expected=facts.get("expected"),
+            got="\n".join(self.problems).replace("\n", "\n            ") or facts.get("got"),
             next=None if next_step is None else str(next_step),
         )
 
 
 class RecipeError(_ManyProblems, InputError):
     """A recipe cannot be used."""
+
+
+class LifecycleError(_ManyProblems, InputError):
+    """What was asked of a bundle is not allowed, or not yet."""
 
 
 class OutputError(InputError):

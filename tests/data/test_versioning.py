@@ -17,7 +17,7 @@ from keenline.data.importers import open_dataset
 from keenline.data.importers.version_file import open_version
 from keenline.data.keenset import read_version, versions_in
 from keenline.data.seal_log import append, log_of, read_log
-from keenline.data.sealed import open_sealed, require_log
+from keenline.data.sealed import lock_criteria, open_sealed, require_log
 from keenline.data.versioning import create_version
 from keenline.errors import Code, DatasetError, KeenlineError, OutputError
 
@@ -374,31 +374,44 @@ def test_a_version_says_itself_what_belongs_together(tmp_path: Path) -> None:
 
 # Sealed
 
+CRITERIA = "c" * 64
 
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
     root = photos(tmp_path / "photos", good=40, dents=20)
-    return create_version(root, by="Ana", shares=Shares(acceptance=0.2)).file
+    file = create_version(root, by="Ana", shares=Shares(acceptance=0.2)).file
+    lock_criteria(file, purpose="acceptance", name="Ana", criteria=CRITERIA)
+    return file
 
 
 def test_the_sealed_set_opens_with_a_purpose_and_a_name(sealed: Path) -> None:
-    dataset = open_sealed(sealed, purpose="acceptance of v3", name="Ben")
+    dataset = open_sealed(sealed, purpose="acceptance of v3", name="Ben", criteria=CRITERIA)
     version = read_version(sealed)
     assert {s.image.relative_to(sealed.parent).as_posix() for s in dataset.samples} == {
         sample.path for sample in version.of("acceptance")
     }
     assert {sample.split for sample in dataset.samples} == {"test"}
-    first, second = read_log(log_of(sealed))
+    first, second, third = read_log(log_of(sealed))
     assert (first.event, first.who) == ("sealed", "Ana")
-    assert (second.event, second.who, second.why) == ("opened", "Ben", "acceptance of v3")
-    assert second.version == version.id
-    assert second.previous == first.hash
+    assert (second.event, second.who) == ("locked", "Ana")
+    assert (third.event, third.who) == ("opened", "Ben")
+    assert third.why == f"acceptance of v3; criteria {CRITERIA}"
+    assert third.version == version.id
+    assert (second.previous, third.previous) == (first.hash, second.hash)
+
+
+@pytest.mark.parametrize("criteria", ["", "d" * 64, CRITERIA[:12]])
+def test_criteria_that_were_not_locked_before_open_nothing(criteria: str, sealed: Path) -> None:
+    with pytest.raises(DatasetError, match="locked before") as caught:
+        open_sealed(sealed, purpose="acceptance", name="Ben", criteria=criteria)
+    assert code_of(caught) is Code.DATASET_SEALED
+    assert [event.event for event in read_log(log_of(sealed))] == ["sealed", "locked"]
 
 
 @pytest.mark.parametrize(("purpose", "name"), [("", "Ben"), ("look", " "), (" ", "")])
 def test_without_a_purpose_or_a_name_it_stays_shut(purpose: str, name: str, sealed: Path) -> None:
     with pytest.raises(DatasetError) as caught:
-        open_sealed(sealed, purpose=purpose, name=name)
+        open_sealed(sealed, purpose=purpose, name=name, criteria=CRITERIA)
     assert code_of(caught) is Code.DATASET_SEALED
 
 
@@ -406,7 +419,7 @@ def test_learning_that_asks_for_the_sealed_set_is_refused_and_logged(sealed: Pat
     with pytest.raises(DatasetError) as caught:
         open_version(sealed, ("train", "acceptance"))
     assert code_of(caught) is Code.DATASET_SEALED
-    assert [event.event for event in read_log(log_of(sealed))] == ["sealed", "refused"]
+    assert [event.event for event in read_log(log_of(sealed))] == ["sealed", "locked", "refused"]
 
 
 def test_the_whole_folder_is_refused_and_logged(sealed: Path) -> None:
@@ -448,14 +461,14 @@ def test_a_name_that_is_taken_is_said_before_anything_is_logged(sealed: Path) ->
     with pytest.raises(DatasetError) as caught:
         create_version(sealed.parent, sealed, by="Eva", parent=sealed)
     assert code_of(caught) is Code.DATASET_VERSION_EXISTS
-    assert len(read_log(log_of(sealed))) == 1
+    assert len(read_log(log_of(sealed))) == 2
 
 
 def test_a_version_without_a_sealed_set_has_none_to_open(tmp_path: Path) -> None:
     created = create_version(photos(tmp_path / "photos"), by="Ana")
     assert not log_of(created.file).exists()
     with pytest.raises(DatasetError) as caught:
-        open_sealed(created.file, purpose="look", name="Ben")
+        open_sealed(created.file, purpose="look", name="Ben", criteria=CRITERIA)
     assert code_of(caught) is Code.DATASET_SEALED
     require_log(created.file)
 
@@ -463,20 +476,20 @@ def test_a_version_without_a_sealed_set_has_none_to_open(tmp_path: Path) -> None
 @pytest.mark.parametrize("damage", ["edited", "cut", "first gone", "torn", "swapped", "gone"])
 def test_a_log_that_was_touched_keeps_the_set_shut(damage: str, sealed: Path) -> None:
     for name in ("Ben", "Eva"):
-        open_sealed(sealed, purpose="acceptance", name=name)
+        open_sealed(sealed, purpose="acceptance", name=name, criteria=CRITERIA)
     log = log_of(sealed)
     lines = log.read_bytes().splitlines(keepends=True)
     left = {
-        "edited": [lines[0], lines[1].replace(b"Ben", b"Bob"), lines[2]],
+        "edited": [*lines[:2], lines[2].replace(b"Ben", b"Bob"), lines[3]],
         "cut": lines[1:],
-        "first gone": [lines[0], lines[2]],
-        "torn": [*lines[:2], lines[2][:-20]],
-        "swapped": [lines[0], lines[2], lines[1]],
+        "first gone": [*lines[:2], lines[3]],
+        "torn": [*lines[:3], lines[3][:-20]],
+        "swapped": [*lines[:2], lines[3], lines[2]],
         "gone": [],
     }[damage]
     log.write_bytes(b"".join(left)) if left else log.unlink()
     with pytest.raises(DatasetError) as caught:
-        open_sealed(sealed, purpose="acceptance", name="Ben")
+        open_sealed(sealed, purpose="acceptance", name="Ben", criteria=CRITERIA)
     assert code_of(caught) is Code.DATASET_SEAL_LOG
     with pytest.raises(DatasetError) as caught:
         open_version(sealed, ("acceptance",))
