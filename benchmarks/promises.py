@@ -80,7 +80,8 @@ def _false_alarms(lines: int) -> str:
     head = ["scores of good parts", "held out", "lines at 5 % or less", "mean rate"]
     return (
         "Threshold from held-out good parts, promised: false-alarm rate at most 5 % in 95 % of "
-        f"{lines} lines:\n\n" + table(head, rows)
+        f"{lines} lines. Shapes without ties share their draws, and order statistics do not depend "
+        "on the shape, so their rows are equal:\n\n" + table(head, rows)
     )
 
 
