@@ -74,6 +74,7 @@ def test_the_commands_and_the_code_run_in_their_order(place: Path) -> None:
     events = read_log(place / "photos/v1.keenset.log")
     assert [(event.event, event.who) for event in events] == [
         ("sealed", "Ana Reis"),
+        ("locked", "Ana Reis"),
         ("opened", "Ben Okoro"),
     ]
     assert (place / "photos/v2.keenset").is_file()

@@ -45,6 +45,11 @@ confidence = 0.9
 anomaly_may_reject = true
 uncertain_band = 0.2
 minimum_samples_to_reject = 50
+[readiness]
+recall = 0.95
+agreement = 0.99
+drift = "waived"
+shadow = "waived"
 [review]
 actuates = "pass-and-hold"
 [[classes]]

@@ -14,6 +14,7 @@ from keenline.augment_settings import ClassAugment
 from keenline.errors import Code, RecipeError
 from keenline.learning_settings import LearningSettings
 from keenline.lighting_settings import LightingSettings
+from keenline.readiness_settings import ReadinessSettings
 from keenline.strict_toml import Fault, StrictTable, TomlFaults, content_fault, parse_strictly
 from keenline.toml_lines import KeyPath
 from keenline.types import ANOMALY, GOOD, Authority
@@ -165,6 +166,7 @@ class Recipe(StrictTable):
     inspect: InspectSettings = InspectSettings()
     augment: AugmentSettings = AugmentSettings()
     gates: Gates = Gates()
+    readiness: ReadinessSettings = ReadinessSettings()
     review: ReviewSettings = ReviewSettings()
     classes: tuple[DefectClass, ...] = Field(default=(), strict=False)
     costs: Costs = Costs()
@@ -190,7 +192,7 @@ class Recipe(StrictTable):
         _drop_unsaid(values["augment"], AugmentSettings(), ("full_well", "read_noise"))
         for defect, table in zip(self.classes, values["classes"], strict=True):
             _drop_unsaid(table, DefectClass(name=defect.name), _LATER_CLASS_KEYS)
-        _drop_unsaid(values, Recipe(), ("lighting",))
+        _drop_unsaid(values, Recipe(), ("lighting", "readiness"))
         _drop_unsaid(values["learning"], LearningSettings(), tuple(LearningSettings.model_fields))
         if not values["learning"]:
             del values["learning"]
