@@ -18,7 +18,15 @@ from keenline.data.chained_log import ENDING, ChainedLine, ChainedLog, LogBreak
 from keenline.errors import BundleError, Code, StoreError
 
 Event = Literal[
-    "stage", "authority", "threshold", "recipe", "acceptance", "evidence", "learnt", "review", "user"
+    "stage",
+    "authority",
+    "threshold",
+    "recipe",
+    "acceptance",
+    "evidence",
+    "learnt",
+    "review",
+    "user",
 ]
 
 
@@ -126,7 +134,9 @@ def change(
     return write_bundle(bundle, manifest, known.members)
 
 
-def note_if_kept(bundle: Path, event: Event, *, who: str, why: str, before: str, after: str) -> None:
+def note_if_kept(
+    bundle: Path, event: Event, *, who: str, why: str, before: str, after: str
+) -> None:
     """`append`, only where the bundle has a ledger already: for what changes a bundle often."""
     if ledger_of(bundle).exists():
         append(bundle, event, who=who, why=why, before=before, after=after)
@@ -148,7 +158,9 @@ def verify(bundle: Path, noted: Iterable[LedgerHead] = ()) -> LedgerVerified:
         faults += _bundle_faults(bundle, lines)
     for head in noted:
         if len(lines) < head.number:
-            faults.append(f"line {len(lines) + 1} is missing: the ledger once reached {head.number}")
+            faults.append(
+                f"line {len(lines) + 1} is missing: the ledger once reached {head.number}"
+            )
         elif lines[head.number - 1].hash != head.hash:
             words = "it, or something before it, was changed and hashed anew"
             faults.append(f"line {head.number} is not what was noted: {words}")
@@ -218,4 +230,3 @@ _LOG = ChainedLog(
     _broken,
     unwritable="what happens to a bundle must be recorded: make its ledger writable",
 )
-

@@ -27,16 +27,6 @@ class ShadowAgreement:
 
 
 @dataclass(frozen=True, slots=True)
-class SeededRecall:
-    """How many seeded parts of a class were recognised as it."""
-
-    class_name: str
-    recognised: Proportion
-    measured_on: str
-    """Identity of what was measured; see `class_identity`."""
-
-
-@dataclass(frozen=True, slots=True)
 class ClassFacts:
     """Everything known of one class when the question is asked; None: nobody measured it."""
 
@@ -44,9 +34,13 @@ class ClassFacts:
     samples: int
     """Confirmed training samples: physical parts."""
     identity: str
-    """Of what would reject now; a recall of another identity proves nothing."""
-    seeded: SeededRecall | None = None
+    """Of what would reject now (`class_identity`): what was measured of another proves nothing."""
+    seeded: Proportion | None = None
+    """Seeded parts of the class that were recognised as it."""
+    seeded_of: str = ""
+    """The identity that it was measured of."""
     shadow: ShadowAgreement | None = None
+    shadow_of: str = ""
     drift: DriftState = "not monitored"
 
 
@@ -102,6 +96,9 @@ class Readiness:
         }
 
 
+_BEFORE = ", but measured before the class or its threshold was changed"
+
+
 def readiness(facts: ClassFacts, recipe: Recipe) -> Readiness:
     """The checklist of a class under the gates of a recipe; pure."""
     return Readiness(
@@ -142,15 +139,14 @@ def _samples(facts: ClassFacts, recipe: Recipe) -> Gate:
 def _recall(facts: ClassFacts, recipe: Recipe) -> Gate:
     least = recipe.readiness.recall
     needs = f"{_percent(least)} proven at {CONFIDENCE:.0%}"
-    seeded = facts.seeded
-    if seeded is None:
+    share = facts.seeded
+    if share is None:
         few = parts_needed(least)
         has = f"not measured; {few} seeded parts without a miss would prove it"
         return Gate("seeded recall", False, needs, has)
-    share = seeded.recognised
     has = f"{_percent(share.lower95)} proven, {share.events} of {share.n} recognised"
-    if seeded.measured_on != facts.identity:
-        return Gate("seeded recall", False, needs, f"{has}, but of what it was before a change")
+    if facts.seeded_of != facts.identity:
+        return Gate("seeded recall", False, needs, f"{has}{_BEFORE}")
     return Gate("seeded recall", share.lower95 >= least, needs, has)
 
 
@@ -164,6 +160,8 @@ def _shadow(facts: ClassFacts, recipe: Recipe) -> Gate:
         return Gate("shadow agreement", False, needs, "never ran in shadow mode")
     agreed = shadow.compared - shadow.disagreed
     has = f"{_percent(shadow.lower_bound)} proven, {agreed} of {shadow.compared} alike"
+    if facts.shadow_of != facts.identity:
+        return Gate("shadow agreement", False, needs, f"{has}{_BEFORE}")
     return Gate("shadow agreement", shadow.lower_bound >= least, needs, has)
 
 
