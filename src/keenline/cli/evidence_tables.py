@@ -102,8 +102,11 @@ def _show_strata(evidence: Evidence, terminal: Terminal) -> None:
     ]
     if not rows:
         return
-    if len(rows) > _SHOWN:
-        terminal.fact("by origin", f"{len(rows)} groups; the report and --json have them")
+    strata = [*evidence.good_strata, *(each for known in evidence.classes for each in known.strata)]
+    only_sizes = all(each.dimension == "size" for each in strata)
+    if only_sizes or len(rows) > _SHOWN:
+        name = "by size" if only_sizes else "by origin"
+        terminal.fact(name, f"{len(rows)} groups; the report and --json have them")
         return
     terminal.say()
     heading = ["by origin and size", "parts", "flagged", "passed", "rate", "bound"]

@@ -47,10 +47,8 @@ class Needed:
         if self.observed is not None and self.observed <= self.claim:
             seen = f"{100 * self.observed:.3g} % observed is no more than {claim}"
             return f"{seen}; {self.without_miss} more without a miss would prove it"
-        if self.expected is None:
+        if self.expected in (None, self.without_miss):
             return f"{self.without_miss} more without a miss to claim {claim}"
-        if self.expected == self.without_miss:
-            return f"{self.without_miss} more to claim {claim}"
         return (
             f"{self.without_miss} more without a miss to claim {claim}; "
             f"{self.expected} if recall stays as observed"

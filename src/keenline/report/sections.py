@@ -48,6 +48,8 @@ def _weakest(evaluation: Evaluation) -> str:
     if len(shares) < 2:
         return ""
     _, name, share = min(shares, key=lambda each: (each[0], each[1]))
+    if share.events == share.n:
+        return f", none missed of {len(shares)} classes"
     return f", fewest of {name}: {share.events} of {share.n}"
 
 
