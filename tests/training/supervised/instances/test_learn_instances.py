@@ -91,7 +91,7 @@ def test_crops_keep_outlines_on_what_they_outline(tmp_path):
 def test_it_finds_outlines_and_names_defects_it_has_not_seen(marked, tmp_path):
     from keenline.training.supervised.instances.learn import learn
 
-    settings = Settings(epochs=9, crops=28, crop=96, batch=4)
+    settings = Settings(epochs=7, crops=28, crop=96, batch=4)
     done = learn(marked, tmp_path / "part.keen", settings=settings)
     manifest = done.bundle.manifest
     assert manifest.detector == "mask-rcnn"

@@ -62,9 +62,11 @@ class Answering(nn.Module):  # type: ignore[misc]
         boxes, proposed = self._proposed(levels, edges)
         boxes, numbers, sure = self._judged(levels, boxes, proposed, edges)
         shapes = self._outlined(levels, boxes, numbers)
+        # One defect may be listed under two classes. In the maps the surer one counts alone.
+        alone = sure * _apart(boxes, sure, torch.zeros_like(sure), edges, _SAME_DEFECT)
         maps = []
         for number in range(1, 1 + self.network.classes):
-            mine = sure * (numbers == number).float()
+            mine = alone * (numbers == number).float()
             maps.append((shapes * mine[:, None, None]).amax(dim=0))
         listed = torch.cat([boxes, numbers.float()[:, None], sure[:, None]], dim=1)
         return torch.stack(maps)[None], listed[None]
