@@ -6,7 +6,8 @@ KeenlineError
 │   ├── DatasetError      12xx  a folder or list of samples
 │   ├── RecipeError       13xx  a recipe; carries every problem found, not only the first
 │   ├── OutputError       14xx  a place that cannot be written
-│   └── LifecycleError    15xx  what a bundle may not do, or not yet
+│   ├── LifecycleError    15xx  what a bundle may not do, or not yet
+│   └── ReviewError       16xx  what a person says of a part
 ├── ModelError            2xxx  what was learnt, or what it is learnt with
 │   ├── BundleError       21xx  a bundle file
 │   ├── BackboneError     22xx  a feature network or its description
@@ -109,6 +110,9 @@ class Code(IntEnum):
     AUTHORITY_NOT_READY = 1510
     READINESS_FACTS = 1511
     STAGE_ORDER = 1520
+
+    REVIEW_SAID = 1600
+    REVIEW_RESULT = 1601
 
     BUNDLE_MISSING = 2100
     BUNDLE_NOT_A_BUNDLE = 2101
@@ -285,6 +289,10 @@ class RecipeError(_ManyProblems, InputError):
 
 class LifecycleError(_ManyProblems, InputError):
     """What was asked of a bundle is not allowed, or not yet."""
+
+
+class ReviewError(InputError):
+    """What a person says of a part cannot be taken."""
 
 
 class OutputError(InputError):

@@ -92,4 +92,4 @@ def test_an_empty_database_is_not_current(database: Database):
 
 
 def test_newest_is_the_file_with_the_highest_number():
-    assert newest() == "0001"
+    assert newest() == "0002"

@@ -28,6 +28,7 @@ from keenline.cli import (
     learn,
     pod,
     results,
+    review,
     simulate,
     station,
     study,
@@ -77,6 +78,7 @@ app.command("simulate")(simulate.simulate)
 app.command("distill")(distill.distill)
 app.command("doctor")(doctor.doctor)
 app.command("results")(results.results)
+app.command("review")(review.review)
 app.command("audit")(audit.audit)
 
 

@@ -145,6 +145,15 @@ def _words(record: dict[str, object] | str) -> str:
         facts = record["facts"]
         assert isinstance(facts, dict)
         return " ".join([str(record["kind"]), *(f"{key}={value}" for key, value in facts.items())])
+    if "review_id" in record:
+        findings = record["findings"]
+        assert isinstance(findings, list)
+        classes = [finding["class_name"] for finding in findings]
+        said = ", ".join(sorted(set(classes))) or str(record["judgement"])
+        return f"{said} by {record['reviewer']}, of result {record['result_id']}"
+    if "trigger" not in record:
+        bundle = str(record["bundle_sha256"])[:12]
+        return f"{record['verdict']} by bundle {bundle}, of result {record['result_id']}"
     decision, trigger = record["decision"], record["trigger"]
     assert isinstance(decision, dict)
     assert isinstance(trigger, dict)

@@ -50,6 +50,23 @@ def open_for_asking(place: str) -> Database:
     return database
 
 
+def store_table(place: str, images: Path | None) -> tuple[StoreSettings, Path]:
+    """The settings of the store that `place` names, and the folder where its paths begin.
+
+    `images`: the folder of images in place of what they say. Raises as `open_for_asking`.
+    """
+    from keenline.store.settings import DiskImages
+
+    if place.endswith(".toml"):
+        table, folder = _store_table(Path(place)), Path(place).parent
+    else:
+        table = _by_url(place)
+        folder = Path(table.database.partition(":///")[2]).parent
+    if images is not None:
+        table = table.model_copy(update={"images": DiskImages(folder=str(images.absolute()))})
+    return table, folder
+
+
 def moment(text: str | None, option: str) -> datetime | None:
     """`--since` and `--until` in UTC; without an offset, the local time of this machine.
 

@@ -13,12 +13,23 @@ from sqlalchemy import Connection, RowMapping, exists, func, select
 from keenline.errors import Code, StoreError
 from keenline.store.chain import Break, Head, Link, content_digest, first_break, head_of
 from keenline.store.database import Database
+from keenline.store.remarks import remark_of, remark_row
 from keenline.store.rows import Row, event_row, record_of, result_rows
-from keenline.store.schema import audit, events, refused, regions, results, views
+from keenline.store.schema import (
+    audit,
+    events,
+    refused,
+    regions,
+    results,
+    reviews,
+    shadows,
+    views,
+)
 from keenline.types import LineEvent, Result
 
 _BATCH = 500
-_TABLES = {"result": results, "event": events, "refused": refused}
+_REMARKS = {"review": reviews, "shadow": shadows}
+_TABLES = {"result": results, "event": events, "refused": refused} | _REMARKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +159,8 @@ def _wrong(
 
 def _expected(kind: str, content: str) -> list[Row]:
     """The rows that a record has in the tables."""
+    if kind in _REMARKS:
+        return [remark_row(remark_of(kind, content), content)]
     record = record_of(kind, content)
     if isinstance(record, LineEvent):
         return [event_row(record, content)]
@@ -163,9 +176,12 @@ def _columns(connection: Connection, links: Sequence[Link]) -> dict[str, list[Ro
         query = select(table).where(table.c.result_id.in_(ids))
         for row in connection.execute(query.order_by(*table.primary_key)).mappings():
             found.setdefault(row["result_id"], []).append(dict(row))
-    ids = [link.subject for link in links if link.kind == "event"]
-    for row in connection.execute(select(events).where(events.c.event_id.in_(ids))).mappings():
-        found[row["event_id"]] = [dict(row)]
+    for kind, table in ({"event": events} | _REMARKS).items():
+        key = table.primary_key.columns[0]
+        ids = [link.subject for link in links if link.kind == kind]
+        chosen = select(table).where(key.in_(ids))
+        for row in connection.execute(chosen).mappings() if ids else ():
+            found[row[key.name]] = [dict(row)]
     return found
 
 

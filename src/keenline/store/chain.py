@@ -19,7 +19,7 @@ from typing import Literal
 GENESIS = "0" * 64
 """What stands for the hash before the first link."""
 
-Kind = Literal["result", "event", "refused"]
+Kind = Literal["result", "event", "refused", "review", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Link:
     kind: str
     """A `Kind`: which table has the record."""
     subject: str
-    """`result_id`, `event_id`, or `entry_id` of what was refused."""
+    """`result_id`, `event_id`, `review_id`, `answer_id`, or `entry_id` of what was refused."""
     content_sha256: str
     """Of the record, word for word as the table has it."""
     previous: str

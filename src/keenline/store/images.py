@@ -108,12 +108,12 @@ class ImageFolder:
 
     def get(self, sha256: str) -> bytes:
         try:
-            return self._found(sha256).read_bytes()
+            return self.file(sha256).read_bytes()
         except OSError as error:
             raise unreachable(self.name, error) from error
 
     def has(self, sha256: str) -> bool:
-        return self._found(sha256).exists()
+        return self.file(sha256).exists()
 
     def delete(self, sha256: str) -> None:
         try:
@@ -142,7 +142,8 @@ class ImageFolder:
     def close(self) -> None:
         """Nothing runs here."""
 
-    def _found(self, sha256: str) -> Path:
+    def file(self, sha256: str) -> Path:
+        """The file of an image, or where it would be."""
         paths = [self._path(sha256, suffix) for suffix in SUFFIX.values()]
         return next((path for path in paths if path.exists()), paths[0])
 

@@ -166,6 +166,39 @@ holds = Table(
     Column("since", UtcTime, nullable=False),
 )
 
+reviews = Table(
+    "reviews",
+    tables,
+    # Appended to, never changed: of several about one result the newest counts.
+    Column("review_id", _ID, primary_key=True),
+    Column("result_id", _ID, ForeignKey("results.result_id"), nullable=False),
+    Column("station", Text, nullable=False),
+    Column("time", UtcTime, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("judgement", String(16), nullable=False),
+    Column("classes", JSON, nullable=False),
+    Column("content", Text, nullable=False),
+    Index("reviews_by_result", "result_id"),
+    Index("reviews_by_time", "time"),
+)
+
+shadows = Table(
+    "shadows",
+    tables,
+    # What a bundle that decides nothing says of a result.
+    Column("answer_id", _ID, primary_key=True),
+    Column("result_id", _ID, ForeignKey("results.result_id"), nullable=False),
+    Column("station", Text, nullable=False),
+    Column("time", UtcTime, nullable=False),
+    Column("bundle_sha256", _SHA, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("classes", JSON, nullable=False),
+    Column("content", Text, nullable=False),
+    Index("shadows_by_result", "result_id"),
+    Index("shadows_by_bundle", "bundle_sha256"),
+)
+
 refused = Table(
     "refused",
     tables,

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keenline.store.chain import Head, Kind, Link, content_digest, head_of, link_after
+from keenline.store.remarks import Remark, content_of_remark, kind_of, remark_id, remark_row
 from keenline.store.rows import (
     DELETED,
     DELETING,
@@ -25,13 +26,24 @@ from keenline.store.rows import (
     image_rows,
     result_rows,
 )
-from keenline.store.schema import audit, events, images, refused, regions, results, views
+from keenline.store.schema import (
+    audit,
+    events,
+    images,
+    refused,
+    regions,
+    results,
+    reviews,
+    shadows,
+    views,
+)
 from keenline.types import LineEvent, Result
 
 Kept: TypeAlias = Result | LineEvent
 """What is stored of a journal; a trigger is in its result."""
 
 _ID_LENGTH = 64
+_AT_ONCE = 500
 _LINK = tuple(field.name for field in fields(Link))
 
 
@@ -62,6 +74,30 @@ def write_refused(connection: Connection, entry: Kept, why: str) -> bool:
     connection.execute(insert(refused), row | {"why": _harmless(why), "content": content})
     _chain(connection, [(station, "refused", key, content)])
     return True
+
+
+def write_remarks(connection: Connection, remarks: Sequence[Remark]) -> int:
+    """Write those of `remarks`, all of one kind, that are not there yet; how many that were."""
+    if not remarks:
+        return 0
+    by_id = {remark_id(remark): remark for remark in remarks}
+    kind = kind_of(remarks[0])
+    table = reviews if kind == "review" else shadows
+    key = table.primary_key.columns[0]
+    there: set[str] = set()
+    for start in range(0, len(by_id), _AT_ONCE):
+        some = list(by_id)[start : start + _AT_ONCE]
+        there |= set(connection.scalars(select(key).where(key.in_(some))))
+    new = {name: remark for name, remark in by_id.items() if name not in there}
+    if new:
+        contents = {name: content_of_remark(remark) for name, remark in new.items()}
+        rows = [remark_row(remark, contents[name]) for name, remark in new.items()]
+        connection.execute(insert(table), rows)
+        _chain(
+            connection,
+            [(remark.station, kind, name, contents[name]) for name, remark in new.items()],
+        )
+    return len(new)
 
 
 def head(connection: Connection, station: str) -> Head | None:
