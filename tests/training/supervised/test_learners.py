@@ -62,6 +62,8 @@ def test_everything_the_recipe_says_reaches_the_settings():
         patience=3,
         batch=2,
         crop=64,
+        patch=128,
+        patch_recall=0.9,
         rate=0.5,
         encoder_rate=0.5,
     )
