@@ -115,6 +115,31 @@ def test_a_picture_of_one_patch_is_looked_at_as_the_u_net_does(network, encoder)
     np.testing.assert_allclose(maps[0], wanted, atol=2e-6)
 
 
+def test_in_int8_the_gate_lets_the_same_patches_pass(network, encoder):
+    from keenline.training.cascade.finishing import CascadeFinisher
+    from keenline.training.cascade.graph import cascade_features
+    from keenline.training.cascade.network import cascade_head
+    from keenline.training.quantize import quantise
+    from keenline.training.supervised.graphs import deployed_graph
+
+    size = (160, 208)
+    views = np.concatenate([patchwork(seed, size) for seed in (6, 7)])
+    found = answers(network, encoder, views)
+    network.limit.fill_(float(np.sort(found.ravel())[23:25].mean()))
+    features = cascade_features(network, encoder.about, size)
+    rounded = quantise(features, [view[None] for view in views], exact=CascadeFinisher.exact)
+    head = cascade_head(network, CLASSES)
+    graphs = [deployed_graph(each, head, None).SerializeToString() for each in (features, rounded)]
+    assert len(graphs[1]) < 0.35 * len(graphs[0])
+    plain = open_engine(graphs[0], name="onnxruntime", precision="f32", threads=1)
+    for name in ENGINES:
+        coarse = open_engine(graphs[1], name=name, precision="int8", threads=1)
+        for view in views:
+            one, other = (engine.run(view[None])["map"] for engine in (plain, coarse))
+            np.testing.assert_array_equal(one == 0, other == 0)
+            assert 0.2 < (one == 0).mean() < 0.95
+
+
 def test_the_limit_is_the_highest_that_lets_as_many_defective_patches_pass_as_asked():
     from keenline.training.cascade.gating import Answers, gating_for
 
@@ -171,9 +196,9 @@ def test_what_does_not_fit_a_cascade_is_refused_before_it_learns(tmp_path):
     from keenline.training.cascade.learn import learn
 
     dataset = open_dataset(marked_folder(tmp_path / "marked", number=2, good=4))
-    recipe = Recipe.model_validate({"detector": {"precision": "int8"}})
+    settings = Settings(patch=72)
     with pytest.raises(TrainingError) as refused:
-        learn(dataset, tmp_path / "part.keen", recipe=recipe)
+        learn(dataset, tmp_path / "part.keen", settings=settings)
     assert refused.value.code is Code.OPTION_CONFLICT
-    assert refused.value.where == "precision"
+    assert refused.value.expected == "a multiple of 16 px"
     assert not (tmp_path / "part.keen").exists()

@@ -18,6 +18,9 @@ from keenline.training.exporting import FOUND, PICTURE, exported
 from keenline.training.supervised.graphs import Size
 from keenline.training.supervised.network import WIDTHS
 
+GATE_NAMES = "gate/"
+"""What the names of the gate's tensors and nodes begin with."""
+
 GATE = "gate/answers"
 """The gate's logits inside the graph, (batch, patches)."""
 
@@ -114,7 +117,7 @@ def _kept(writer: GraphWriter, network: Cascade, tiles: str, sides: _Sides) -> s
     """Numbers of the patches that are looked at, (kept, 1)."""
     side = network.side
     model = exported(network.gate, torch.zeros(2, 3, side, side), open_axes={})
-    (found,) = writer.include(model, {PICTURE: tiles}, [FOUND], "gate/")
+    (found,) = writer.include(model, {PICTURE: tiles}, [FOUND], GATE_NAMES)
     number = writer.op("Mul", *sides.patches)
     shape = writer.op("Concat", writer.integers(-1), number, axis=0)
     answers = writer.op("Reshape", found, shape, name=GATE)

@@ -38,15 +38,14 @@ def learn(
     """As `keenline.training.supervised.learn.learn`, with a gate before a U-Net with attention.
 
     The loss is focal unless another is named. The gate's limit is found on the parts left out.
-    Raises what that raises, and TrainingError (OPTION_CONFLICT) for int8 or a patch that does not
-    fit the encoder.
+    Raises what that raises, and TrainingError (OPTION_CONFLICT) for a patch that does not fit the
+    encoder.
     """
     start = time.perf_counter()
     check_extra()
     output, recipe = Path(output), recipe or Recipe()
     settings = settings or Settings()
     settings = replace(settings, attention=True, loss=settings.loss or "focal")
-    _check_precision(recipe)
     check_writable(output)
     run = CascadeRun(dataset, output, recipe, settings, progress)
     fitted = run.teach(resume=resume, told=told)
@@ -115,16 +114,3 @@ class CascadeRun(Run):
 
     def said(self) -> dict[str, str]:
         return {"gate": self._gating.statement}
-
-
-def _check_precision(recipe: Recipe) -> None:
-    if recipe.detector.precision == "int8":
-        raise TrainingError(
-            Code.OPTION_CONFLICT,
-            "A cascade is computed in float32",
-            where="precision",
-            expected="auto or f32",
-            got="int8",
-            next="the gate's limit is found in float32, and coarser numbers would let other "
-            "patches pass; `--model unet` is rounded to int8",
-        )
