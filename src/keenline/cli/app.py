@@ -12,9 +12,11 @@ import typer
 
 from keenline import __version__
 from keenline.cli import (
+    acceptance,
     agreement,
     audit,
     augment,
+    authority,
     bench,
     dataset,
     demo,
@@ -27,6 +29,7 @@ from keenline.cli import (
     labels,
     learn,
     pod,
+    readiness,
     results,
     review,
     simulate,
@@ -80,6 +83,9 @@ app.command("doctor")(doctor.doctor)
 app.command("results")(results.results)
 app.command("review")(review.review)
 app.command("audit")(audit.audit)
+app.command("acceptance")(acceptance.acceptance)
+app.command("readiness")(readiness.readiness)
+app.command("authority")(authority.authority)
 
 
 def _version(asked: bool) -> None:

@@ -1,0 +1,161 @@
+"""An acceptance run shown to people, written as a page, and given to scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keenline.cli.results import one_line
+from keenline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from keenline.lifecycle.acceptance import Acceptance
+
+
+def run(
+    bundle: Path,
+    version: Path,
+    criteria: Path,
+    output: Path | None,
+    report: Path | None,
+    *,
+    who: str,
+    again: str,
+    key: Path | None,
+    signed_by: str | None,
+    terminal: Terminal,
+) -> bool:
+    """Accept or refuse; gives whether it was accepted. Raises as `accept` does."""
+    from keenline.cli.acceptance import show_reach
+    from keenline.lifecycle.acceptance import accept
+    from keenline.lifecycle.definition import read_definition
+    from keenline.lifecycle.reach import sealed_parts
+    from keenline.report.acceptance_page import acceptance_page, headline
+    from keenline.report.writing import as_utf8, write_whole
+
+    definition = read_definition(criteria, signed_by=signed_by)
+    if not terminal.as_json:
+        show_reach(definition.criteria, sealed_parts(version), terminal)
+        terminal.say()
+    signed = output or criteria.with_name(f"{criteria.stem}-{bundle.stem}.json")
+    with terminal.steps() as progress:
+        found = accept(
+            bundle, version, definition, signed, who=who, again=again, key=key, progress=progress
+        )
+    page = report or signed.with_suffix(".html")
+    write_whole(as_utf8(acceptance_page(_content(found, bundle, version, signed))), page)
+    accepted = found.judgement.accepted
+    if terminal.as_json:
+        terminal.emit(
+            {
+                "accepted": accepted,
+                "reasons": list(found.judgement.reasons),
+                "outcomes": [each.as_dict() for each in found.judgement.outcomes],
+                "notes": list(found.notes),
+                "report": str(signed),
+                "page": str(page),
+                "sha256": found.report.sha256,
+                "key": found.report.key,
+                "stage": found.stage,
+            }
+        )
+        return accepted
+    rows = [
+        (one_line(each.criterion), each.asked, each.found, "yes" if each.met else "NO")
+        for each in found.judgement.outcomes
+    ]
+    terminal.table(("criterion", "asked for", "found", "met"), rows)
+    for note in found.notes:
+        terminal.fact("note", one_line(note), "yellow")
+    terminal.say()
+    words = headline(accepted, found.judgement.reasons)
+    terminal.say(one_line(words), "bold green" if accepted else "bold red")
+    terminal.fact("report", f"{page}, to be printed", "bold")
+    terminal.fact("signed", f"{signed}, sha256 {found.report.sha256[:12]}")
+    terminal.fact("stage", found.stage)
+    if accepted:
+        terminal.next_step("keenline", "readiness", str(bundle))
+    return accepted
+
+
+def _content(found: Acceptance, bundle: Path, version: Path, signed: Path) -> Any:
+    from keenline.report.acceptance_page import AcceptanceContent
+
+    said = found.report.content
+    criteria = said["criteria"]
+    about = {
+        name.replace("_", " ").capitalize(): text
+        for name, text in criteria["about"].items()
+        if text
+    }
+    return AcceptanceContent(
+        title=criteria["title"],
+        accepted=found.judgement.accepted,
+        reasons=found.judgement.reasons,
+        facts=_facts(said, bundle),
+        outcomes=[(o.criterion, o.asked, o.found, o.met) for o in found.judgement.outcomes],
+        about=about,
+        history=[
+            (line.time[:19].replace("T", " "), f"{line.number}: {line.event}", line.who, line.why)
+            for line in found.log
+        ],
+        to_be_known=found.notes,
+        evidence=found.evidence,
+        time=_time(said),
+        identity=_identity(said, found, version, signed),
+        criteria=json.dumps(criteria, indent=1, ensure_ascii=False),
+    )
+
+
+def _facts(said: Mapping[str, Any], bundle: Path) -> dict[str, str]:
+    facts = {
+        "Answer": "accepted" if said["accepted"] else "refused",
+        "Bundle": f"{bundle.name}, sha256 {said['bundle']['sha256'][:12]}",
+        "By": said["by"],
+        "When": f"{said['time'][:16].replace('T', ' ')} UTC",
+        "Sealed set": f"version {said['version'][:12]}",
+        "Criteria locked": f"{said['criteria_locked']['time'][:16].replace('T', ' ')} UTC by "
+        f"{said['criteria_locked']['by']}",
+    }
+    if said["criteria"]["standard"]:
+        facts["Standard"] = said["criteria"]["standard"]
+    return facts | {"Keenline": said["keenline"]}
+
+
+def _time(said: Mapping[str, Any]) -> dict[str, str]:
+    times = said["milliseconds"]
+    found = {
+        name: "–" if times[key] is None else f"{times[key]:.1f} ms"
+        for name, key in (("Median", "median"), ("99 %", "p99"), ("Longest", "largest"))
+    }
+    machine = said["machine"]
+    return found | {
+        "Images": str(times["images"]),
+        "Measured": "decoded image to verdict, one image after the other, nothing left out",
+        "Machine": f"{machine['station']}, {machine['system']}",
+        "Engine": machine["engine"],
+    }
+
+
+def _identity(
+    said: Mapping[str, Any], found: Acceptance, version: Path, signed: Path
+) -> dict[str, str]:
+    learnt = said["bundle"]["training"]
+    facts = {
+        "Signed report": f"{signed.name}, sha256 {found.report.sha256}",
+        "Signed with the key": found.report.key,
+        "Signature": found.report.signature,
+        "Criteria": f"sha256 {said['criteria_sha256']}",
+        "Criteria signed with the key": said["criteria_key"],
+        "Bundle": f"sha256 {said['bundle']['sha256']}, {said['bundle']['detector']}",
+        "Recipe": f"sha256 {said['bundle']['recipe_sha256']}",
+        "Learnt from": f"{learnt['images']} images, sha256 {learnt['data_sha256']}"
+        + (f", version {learnt['dataset_version']}" if learnt["dataset_version"] else ""),
+        "Sealed set": f"{version.name}, id {said['version']}",
+        "Last line of its log": f"{found.log[-1].number}, {found.log[-1].hash}",
+    }
+    for number, update in enumerate(said["bundle"]["updates"], 1):
+        facts[f"Change {number} of the bundle"] = update
+    return facts
