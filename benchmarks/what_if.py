@@ -33,7 +33,7 @@ from keenline.training.operating import RECORD  # noqa: E402
 from keenline.types import Authority, Result  # noqa: E402
 
 CLASSES = ("crack", "dent", "pit")
-ROUNDS = 5
+ROUNDS = 3
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
