@@ -29,9 +29,11 @@ from keenline.cli import (
     labels,
     learn,
     pod,
+    promote,
     readiness,
     results,
     review,
+    shadow,
     simulate,
     station,
     study,
@@ -82,6 +84,9 @@ app.command("distill")(distill.distill)
 app.command("doctor")(doctor.doctor)
 app.command("results")(results.results)
 app.command("review")(review.review)
+app.command("shadow")(shadow.shadow)
+app.command("promote")(promote.promote)
+app.command("rollback")(promote.rollback)
 app.command("audit")(audit.audit)
 app.command("acceptance")(acceptance.acceptance)
 app.command("readiness")(readiness.readiness)
