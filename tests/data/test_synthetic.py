@@ -150,6 +150,15 @@ def test_an_imagined_defect_is_held_out_with_all_that_its_network_saw(folder, tm
     assert untested([*cuts, *imagined], {cuts[0].source_sha256}) == (*cuts[1:], *imagined[1:])
 
 
+def test_imagined_defects_do_not_crowd_out_real_ones(folder, tmp_path):
+    samples = open_dataset(folder).samples
+    cuts = cut_defects(samples).cuts
+    imagined = [replace(each, origin="imagined", network=NETWORK) for each in cuts] * 30
+    made = synthesise(samples, [*cuts, *imagined], Recipe(), tmp_path / "made", share=0.9)
+    origins = [one.origin for one in made.index.images]
+    assert 0.25 < origins.count("cut") / len(origins) < 0.75
+
+
 @pytest.mark.parametrize("damage", ["changed", "gone", "no index", "not JSON", "path"])
 def test_a_damaged_library_is_told(folder, tmp_path, damage):
     place = tmp_path / "library"

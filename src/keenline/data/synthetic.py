@@ -143,13 +143,21 @@ class _Works:
         """One image of a class, or None when no place was found for any defect that was tried."""
         policy = policy_for(self._recipe, [name])
         for _ in range(TRIES):
-            source = sources[int(self._rng.integers(len(sources)))]
+            source = self._chosen(sources)
             background, image = self._next_good()
             allowed = self._region(image.shape[1], image.shape[0])
             found = self._with_defect(source, image, allowed, policy)
             if found is not None:
                 return self._written(number, name, source, background, found)
         return None
+
+    def _chosen(self, sources: Sequence[Cut | DrawnKind]) -> Cut | DrawnKind:
+        """Any of them; of imagined ones, of which there are as many as you like, one in two."""
+        imagined = [one for one in sources if isinstance(one, Cut) and one.network is not None]
+        others = [one for one in sources if isinstance(one, DrawnKind) or one.network is None]
+        if imagined and others:
+            sources = imagined if self._rng.random() < 0.5 else others
+        return sources[int(self._rng.integers(len(sources)))]
 
     def _with_defect(
         self, source: Cut | DrawnKind, image: Image, allowed: Mask | None, policy: ClassAugment
