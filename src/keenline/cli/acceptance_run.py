@@ -70,7 +70,7 @@ def run(
     for note in found.notes:
         terminal.fact("note", one_line(note), "yellow")
     terminal.say()
-    words = headline(accepted, found.judgement.reasons)
+    words = headline([(each.criterion, each.met) for each in found.judgement.outcomes])
     terminal.say(one_line(words), "bold green" if accepted else "bold red")
     terminal.fact("report", f"{page}, to be printed", "bold")
     terminal.fact("signed", f"{signed}, sha256 {found.report.sha256[:12]}")
@@ -92,8 +92,6 @@ def _content(found: Acceptance, bundle: Path, version: Path, signed: Path) -> An
     }
     return AcceptanceContent(
         title=criteria["title"],
-        accepted=found.judgement.accepted,
-        reasons=found.judgement.reasons,
         facts=_facts(said, bundle),
         outcomes=[(o.criterion, o.asked, o.found, o.met) for o in found.judgement.outcomes],
         about=about,

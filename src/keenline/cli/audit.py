@@ -7,15 +7,17 @@ import re
 from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
+from keenline.cli.audit_ledger import is_ledger, show_ledger, verify_ledger, write_table
 from keenline.cli.failures import failing_calmly
-from keenline.cli.options import Json
+from keenline.cli.options import Json, require_writable
 from keenline.cli.results import one_line
-from keenline.cli.store_place import Since, StorePlace, Until, moment, open_for_asking
+from keenline.cli.store_place import Since, Until, moment, open_for_asking
 from keenline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -35,12 +37,19 @@ def audit(
     action: Annotated[
         Action, typer.Argument(help="verify, or show.", metavar="verify|show", show_default=False)
     ],
-    store: StorePlace,
+    store: Annotated[
+        str,
+        typer.Argument(
+            help="A bundle with its ledger, a database file, its URL, or a station's TOML file.",
+            metavar="PLACE",
+            show_default=False,
+        ),
+    ],
     head: Annotated[
         list[str] | None,
         typer.Option(
             "--head",
-            help="verify: a head noted earlier, STATION:NUMBER:HASH; may be given several times.",
+            help="verify: a head noted earlier, NAME:NUMBER:HASH; may be given several times.",
             metavar="HEAD",
         ),
     ] = None,
@@ -52,20 +61,36 @@ def audit(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="show: the first N entries.")
     ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="show: write them as CSV.", metavar="FILE")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check the audit trail, or show the entries of a period.
+    """Check an audit trail, or show the entries of a period.
+
+    Of a station's store: every result and event. Of a bundle: stages, thresholds, acceptances and
+    authority in the ledger beside it, and whether the bundle is what its ledger says.
 
     verify checks every entry and every record, and names the first that is broken. It says a head
     of each chain: noted elsewhere and given with --head later, it shows also what was cut off.
     """
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
-        if action is Action.VERIFY and (since or until or limit):
-            raise typer.BadParameter("verify checks everything; --since, --until and --limit: show")
+        if action is Action.VERIFY and (since or until or limit or csv):
+            words = "verify checks everything; --since, --until, --limit and --csv: show"
+            raise typer.BadParameter(words)
         if action is Action.SHOW and head:
             raise typer.BadParameter("show takes no --head")
         begin, end = moment(since, "--since"), moment(until, "--until")
+        require_writable(csv)
+        if is_ledger(store):
+            if station:
+                raise typer.BadParameter("a bundle has one ledger; --station: a store")
+            if action is Action.VERIFY:
+                verify_ledger(store, head or (), terminal)
+            else:
+                show_ledger(store, begin, end, limit, csv, terminal)
+            return
         noted = [_head(text) for text in head or ()]
         with terminal.waiting(f"opening {store}"):
             database = open_for_asking(store)
@@ -76,6 +101,10 @@ def audit(
             from keenline.store.audit import entries
 
             found = entries(database, station=station, since=begin, until=end, limit=limit)
+            if csv is not None:
+                write_table((asdict(link) | {"record": content} for link, content in found), csv)
+                terminal.fact("entries", f"in {csv}", "bold")
+                return
             for link, content in found:
                 _show(link, content, terminal)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keenline.cli.changes import follow
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import (
     Json,
@@ -163,6 +164,7 @@ def learn(
                 progress=progress,
                 told=lambda line: _show(line, settings.epochs, terminal),
             )
+        follow(learnt.path, "learnt", before="", terminal=terminal)
         if as_json:
             terminal.emit(_record(learnt))
         else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keenline.cli.changes import follow
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import BundlePath, Json, PartPattern, require_writable
 from keenline.cli.terminal import Terminal
@@ -71,7 +73,7 @@ def teach(
     with failing_calmly(terminal):
         from keenline.bundle import read_bundle
 
-        read_bundle(bundle)  # a broken bundle is said before the images are read
+        before = read_bundle(bundle)  # a broken one is said before the images are read
         require_writable(output or bundle)
         with terminal.waiting(f"reading {labelled}"):
             from keenline.data.importers import open_dataset
@@ -92,6 +94,8 @@ def teach(
                 mostly_synthetic=mostly_synthetic,
                 progress=progress,
             )
+        after = follow(taught.path, "learnt", before=before.sha256, terminal=terminal)
+        taught = replace(taught, bundle=after)
         if as_json:
             terminal.emit(_record(taught, dataset))
         else:

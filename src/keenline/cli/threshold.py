@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keenline.cli.changes import follow
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import BundlePath, Json, require_writable
 from keenline.cli.store_place import Since, Until, moment
@@ -173,11 +174,17 @@ def _draw(found: Answer, report: Path) -> None:
 def _apply(
     found: Answer, question: Question, output: Path | None, by: str | None, terminal: Terminal
 ) -> dict[str, object]:
+    from keenline.bundle import read_bundle
     from keenline.data.importers.version_file import account
     from keenline.training.operating import apply
 
     place = output or question.bundle
-    written = apply(question.bundle, found.as_chosen(by or account()), output=output)
+    before = read_bundle(question.bundle)
+    who = by or account()
+    apply(question.bundle, found.as_chosen(who), output=output)
+    written = follow(
+        place, "threshold", before=before.sha256, terminal=terminal, who=who, always=True
+    )
     terminal.fact("bundle", str(place), "bold")
     terminal.fact("", f"sha256 {written.sha256[:12]}")
     terminal.next_step("keenline", "evaluate", str(place), "OTHER_IMAGES")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keenline.cli.changes import follow
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import (
     Json,
@@ -79,6 +80,7 @@ def train(
         describe(dataset, terminal)
         with terminal.steps() as progress:
             trained = fit.train(dataset, output, recipe=wanted, seed=seed, progress=progress)
+        follow(trained.path, "learnt", before="", terminal=terminal)
         if as_json:
             terminal.emit(_record(trained, dataset))
         else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from keenline.cli.changes import follow
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import BundlePath, Json, require_writable
 from keenline.cli.terminal import Terminal
@@ -42,7 +44,7 @@ def update(
     with failing_calmly(terminal):
         from keenline.bundle import read_bundle
 
-        read_bundle(bundle)  # a broken bundle is said before the images are read
+        before = read_bundle(bundle)  # a broken one is said before the images are read
         require_writable(output or bundle)
         with terminal.waiting(f"reading {good}"):
             from keenline.data.importers import open_dataset
@@ -52,6 +54,8 @@ def update(
         describe(dataset, terminal)
         with terminal.steps() as progress:
             updated = learning.update(bundle, dataset, output=output, progress=progress)
+        after = follow(updated.path, "learnt", before=before.sha256, terminal=terminal)
+        updated = replace(updated, bundle=after)
         if as_json:
             terminal.emit(_record(updated))
         else:

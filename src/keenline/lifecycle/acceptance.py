@@ -186,6 +186,9 @@ def _notes(
             f"the criteria were locked after the set had been opened {len(before)} times: they may "
             "have been chosen knowing its answers"
         )
+    others = len({e.why for e in read_log(log_of(file)) if e.event == "locked"}) - 1
+    if others:
+        notes.append(f"{others} other criteria were locked for this set too; its log names them")
     for name in unasked(definition.criteria, sealed_parts(file)):
         notes.append(f"the set shows {name}, of which no criterion asks anything")
     few = len(measured.milliseconds)

@@ -16,9 +16,6 @@ class AcceptanceContent:
     """What the page says, in the order in which it says it."""
 
     title: str
-    accepted: bool
-    reasons: Sequence[str]
-    """Why it is refused."""
     facts: Mapping[str, str]
     outcomes: Sequence[tuple[str, str, str, bool]]
     """Criterion, what was asked, what was found, whether it is met."""
@@ -54,19 +51,25 @@ def acceptance_page(content: AcceptanceContent) -> str:
     return plain_page(
         kind="Acceptance",
         title=content.title,
-        headline=headline(content.accepted, content.reasons),
+        headline=headline([(name, met) for name, _, _, met in content.outcomes]),
         facts=content.facts,
         sections=[part for part in parts if part],
         footer=_FOOTER,
     )
 
 
-def headline(accepted: bool, reasons: Sequence[str]) -> str:
-    """The answer in one sentence."""
-    if accepted:
-        return "Accepted: every criterion is met."
-    return f"Refused. {'. '.join(reasons)}."
+def headline(outcomes: Sequence[tuple[str, bool]]) -> str:
+    """The answer in one sentence, from each criterion and whether it is met."""
+    missed = [name for name, met in outcomes if not met]
+    if not missed:
+        return f"Accepted: all {len(outcomes)} criteria are met."
+    names = "; ".join(missed[:_NAMED]) + ("; and others" if len(missed) > _NAMED else "")
+    return f"Refused: {len(missed)} of {len(outcomes)} criteria are not met ({names})."
 
+
+_NO = "NO"
+
+_NAMED = 3  # criteria in the headline; all are in the table
 
 _HEAD = ("Criterion", "Asked for", "Found", "Met")
 _HISTORY = ("When (UTC)", "What", "Who", "Why")
@@ -92,7 +95,7 @@ _FOOTER = (
 
 def _row(outcome: tuple[str, str, str, bool]) -> tuple[str, str, str, str]:
     criterion, asked, found, met = outcome
-    return criterion, asked, found, "yes" if met else "NO"
+    return criterion, asked, found, "yes" if met else _NO
 
 
 def _pairs(pairs: Mapping[str, str]) -> str:
@@ -104,7 +107,7 @@ def _worded(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )
@@ -112,6 +115,10 @@ def _worded(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return (
         f'<div class="wide"><table class="files reasons">{above}<tbody>{body}</tbody></table></div>'
     )
+
+
+def _cell(text: str) -> str:
+    return f"<b>{_NO}</b>" if text == _NO else escape(text)
 
 
 def _verbatim(text: str) -> str:
