@@ -50,6 +50,7 @@ DOORS = {
         "store/migrating.py",
         "store/migrations/env.py",
         "store/migrations/versions/r0001_first.py",
+        "store/migrations/versions/r0002_remarks.py",
     },
     "skl2onnx": {"models/classical.py", "models/classical_graph.py"},
     "lightning": {"training/supervised/fitting.py", "training/supervised/lesson.py"},

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from keenline.challenge_settings import ChallengePart
 from keenline.errors import Code, RecipeError
 from keenline.recipe import DefectClass, Gates, ImageSettings, InspectSettings, Recipe, load_recipe
 from keenline.types import Authority
@@ -50,6 +51,15 @@ recall = 0.95
 agreement = 0.99
 drift = "waived"
 shadow = "waived"
+[challenge]
+every_parts = 5000
+times = ["06:00", "14:00"]
+grace_minutes = 15
+missed = "invalid"
+overdue = "review"
+[[challenge.parts]]
+part_id = "KB-[0-9]+"
+defect = "scratch"
 [review]
 actuates = "pass-and-hold"
 [[classes]]
@@ -250,7 +260,11 @@ def test_the_hash_changes_with_any_value(recipe_file):
     lines = FULL.splitlines()
     full = load_recipe(recipe_file(FULL)).sha256
     hashes = {full}
-    optional = [n for n, line in enumerate(lines) if " = " in line and "name" not in line]
+    optional = [
+        n
+        for n, line in enumerate(lines)
+        if " = " in line and line.split(" ")[0] not in ("name", "part_id")
+    ]
     for number in optional[1:]:  # all but `schema`
         without = "\n".join(lines[:number] + lines[number + 1 :])
         hashes.add(load_recipe(recipe_file(without)).sha256)
@@ -331,6 +345,8 @@ def rows(model: type[BaseModel], heading: str) -> dict[tuple[str, str], tuple[st
         inner = field.annotation
         if key == "classes":
             found |= rows(DefectClass, "[[classes]]")
+        elif key == "parts":
+            found |= rows(ChallengePart, "[[challenge.parts]]")
         elif isinstance(inner, type) and issubclass(inner, BaseModel):
             above = heading.strip("[]") + "." if heading.startswith("[") else ""
             found |= rows(inner, f"[{above}{key}]")

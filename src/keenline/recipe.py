@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, ValidationInfo, field_validator
 
 from keenline.augment_settings import ClassAugment
+from keenline.challenge_settings import ChallengeSettings
 from keenline.errors import Code, RecipeError
 from keenline.learning_settings import LearningSettings
 from keenline.lighting_settings import LightingSettings
@@ -167,6 +168,7 @@ class Recipe(StrictTable):
     augment: AugmentSettings = AugmentSettings()
     gates: Gates = Gates()
     readiness: ReadinessSettings = ReadinessSettings()
+    challenge: ChallengeSettings = ChallengeSettings()
     review: ReviewSettings = ReviewSettings()
     classes: tuple[DefectClass, ...] = Field(default=(), strict=False)
     costs: Costs = Costs()
@@ -192,7 +194,7 @@ class Recipe(StrictTable):
         _drop_unsaid(values["augment"], AugmentSettings(), ("full_well", "read_noise"))
         for defect, table in zip(self.classes, values["classes"], strict=True):
             _drop_unsaid(table, DefectClass(name=defect.name), _LATER_CLASS_KEYS)
-        _drop_unsaid(values, Recipe(), ("lighting", "readiness"))
+        _drop_unsaid(values, Recipe(), ("lighting", "readiness", "challenge"))
         _drop_unsaid(values["learning"], LearningSettings(), tuple(LearningSettings.model_fields))
         if not values["learning"]:
             del values["learning"]

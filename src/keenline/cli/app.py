@@ -18,6 +18,7 @@ from keenline.cli import (
     augment,
     authority,
     bench,
+    challenge,
     dataset,
     demo,
     distill,
@@ -87,6 +88,7 @@ app.command("review")(review.review)
 app.command("shadow")(shadow.shadow)
 app.command("promote")(promote.promote)
 app.command("rollback")(promote.rollback)
+app.command("challenge")(challenge.challenge)
 app.command("audit")(audit.audit)
 app.command("acceptance")(acceptance.acceptance)
 app.command("readiness")(readiness.readiness)

@@ -149,7 +149,8 @@ class Comparing:
         self.terminal.fact("test", words, colour)
         if found.kinds.get("unclear"):
             count = found.kinds["unclear"]
-            self.terminal.fact("", f"{count} discrepancies wait in keenline review")
+            words = f"{count} discrepancies count against the bundle until a person has judged them"
+            self.terminal.fact("", f"{words}: keenline review")
 
     def _event(self, station: str, found: Comparison, name: str) -> LineEvent:
         ours = [pair for pair in found.pairs if pair.result.station == station]

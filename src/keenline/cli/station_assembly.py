@@ -16,6 +16,7 @@ from keenline.journal.forwarding import Forwarder, Sink
 from keenline.journal.log import Journal
 from keenline.publish.opc40100 import Opc40100Server
 from keenline.recipe import Recipe, load_recipe
+from keenline.station.challenge import CHALLENGE_FILE
 from keenline.station.metrics import MetricsServer, StationMetrics
 from keenline.station.opening import StationPlan
 from keenline.station.ports import StationFacts
@@ -225,6 +226,7 @@ def _plan(config: StationConfig, folder: Path, recipe: Recipe | None) -> Station
         tracking=config.tracking,
         handshake=config.handshake,
         engine=config.engine,
+        challenge_file=folder / config.journal / CHALLENGE_FILE,
     )
 
 

@@ -14,7 +14,6 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from keenline.bundle import check_writable, read_bundle
 from keenline.errors import Code, LifecycleError, OutputError, StationError
@@ -142,7 +141,7 @@ def _replace(
     post: Post,
     bundle: Path,
     database: Database,
-    kind: Literal["bundle-promoted", "bundle-rolled-back"],
+    kind: str,
     *,
     who: str,
     why: str,

@@ -113,7 +113,9 @@ def _marks(result: Result, review: Review, view: View) -> tuple[Annotation, ...]
     for finding in review.findings:
         if finding.camera != view.camera:
             continue
-        shapes = [BoxShape(box.x, box.y, box.width, box.height) for box in finding.boxes]
+        shapes: list[BoxShape | None] = [
+            BoxShape(box.x, box.y, box.width, box.height) for box in finding.boxes
+        ]
         marks += [
             Annotation(finding.class_name, shape, review.reviewer, review.time, attributes=said)
             for shape in shapes or [None]

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from keenline.errors import Code, KeenlineError, OutputError, PartError
 from keenline.journal.entries import Accepted
 from keenline.station.books import Books
+from keenline.station.challenge import Challenges
 from keenline.station.engine_messages import Answer
 from keenline.station.matching import Matched
 from keenline.station.parts import PartInWork, Programme, image_sha256
@@ -48,6 +49,7 @@ class Line:
         keeper: ImageKeeper,
         actuator: Actuator,
         tally: Tally,
+        challenges: Challenges | None = None,
         first_number: int = 1,
         on_accepted: Callable[[Trigger], None] = lambda _: None,
         on_result: Callable[[Result], None] = lambda _: None,
@@ -62,6 +64,7 @@ class Line:
         self._books = books
         self._keeper = keeper
         self._actuator = actuator
+        self._challenges = challenges or Challenges(None, books.event)
         self._on_accepted = on_accepted
         self._on_result = on_result
         self._next = first_number
@@ -253,11 +256,16 @@ class Line:
         decision = join([(name, Decision(found.verdict, found.reasons)) for name, found in answers])
         codes = [found.code for _, found in answers if found.code is not None]
         code = codes[0] if codes and decision.verdict is Verdict.INVALID else None
-        trouble = self._actuator.trouble() or self._lateness(part)
-        if trouble is not None:
-            self._settle(part, invalid(trouble), trouble)
+        challenge = part.programme.recipe.challenge
+        judged = (
+            self._actuator.trouble()
+            or self._lateness(part)
+            or self._challenges.judge(challenge, part.trigger, decision, part.named)
+        )
+        if isinstance(judged, Decision):
+            self._settle(part, judged, code=code)
         else:
-            self._settle(part, decision, code=code)
+            self._settle(part, invalid(judged), judged)
 
     def _lateness(self, part: PartInWork) -> PartError | None:
         if time.monotonic_ns() <= part.deadline_ns:

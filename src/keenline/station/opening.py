@@ -54,6 +54,8 @@ class StationPlan:
     tracking: TrackingSettings | None = None
     handshake: HandshakeSettings = field(default_factory=HandshakeSettings)
     engine: EngineTable = field(default_factory=EngineTable)
+    challenge_file: Path | None = None
+    """Where it is kept what became of challenge parts; None: in memory."""
     inspector: str = BUNDLE_INSPECTOR
     """What the engine's process runs, `module:function`; tests put a failing one here."""
 

@@ -55,6 +55,12 @@ class PartInWork:
     def has_all_answers(self) -> bool:
         return len(self.answers) == len(self.cameras)
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Defect classes that were found on any of its images, the anomaly among them."""
+        answers = self.answers.values()
+        return frozenset(region.class_name for each in answers for region in each.regions)
+
     def timings(self) -> Timings:
         """Milliseconds from the trigger until now."""
         return Timings(

@@ -13,6 +13,7 @@ from keenline.recipe import Recipe
 from keenline.station.acquisition import FrameTaker
 from keenline.station.books import Books
 from keenline.station.camera_triggers import CameraTriggers
+from keenline.station.challenge import Challenges
 from keenline.station.cycle import Line
 from keenline.station.engine_messages import Answer
 from keenline.station.health import Health
@@ -59,6 +60,7 @@ class Station:
         self._keeper = keeper
         self._on_result = on_result
         self._opened: Opened | None = None
+        self._challenges = Challenges(None, self.books.event)
         self._line: Line | None = None
         self._frames: FrameTaker | None = None
         self._stopping = threading.Event()
@@ -110,6 +112,7 @@ class Station:
         Raises StationError with everything that could not be opened, not only the first.
         """
         facts, trigger = self.plan.facts, self.plan.trigger
+        self._challenges = Challenges(self.plan.challenge_file, self.books.event)
         self._opened = opened = open_devices(self.plan, self, self.link)
         recovered = recover(self._journal, facts, trigger.invalid_actuates)
         self._line = Line(
@@ -121,6 +124,7 @@ class Station:
             keeper=self._keeper,
             actuator=self.link or NoPlc(),
             tally=self.tally,
+            challenges=self._challenges,
             first_number=max(first_number, recovered.next_number),
             on_accepted=self._accepted,
             on_result=self._settled,
@@ -301,6 +305,7 @@ class Station:
         while not self._stopping.is_set():
             self._looked = time.monotonic()
             due_s = self.line.expire()
+            self._challenges.look()
             # What cannot be recorded cannot pass: the line is told, instead of losing every part.
             self.health.set("journal", self.books.trouble)
             self._stopping.wait(min(due_s, _LOOK_S))
