@@ -50,12 +50,17 @@ def learnt(name: str, parts: int) -> Learnt:
                   false_alarms=0, good=30)  # fmt: skip
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    path = tmp_path / "part.keen"
+def taught_bundle(folder: Path) -> Path:
+    """A bundle that tells dents, learnt from enough parts, and scratches, learnt from too few."""
+    path = folder / "part.keen"
     classes = (learnt("dent", 40), learnt("scratch", 12))
     write_bundle(path, manifest(classes=classes), MEMBERS)
     return path
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return taught_bundle(tmp_path)
 
 
 def prove(path: Path, name: str = "dent") -> None:
