@@ -84,7 +84,8 @@ def draw_cells(
             else:
                 number = _numbers(shares, (cells.shape[1], cells.shape[2])).ravel()
             chosen = _chosen(number, rng)
-            vectors.append(cells.reshape(len(cells), -1).T[chosen])
+            # Row by row: cells are drawn from it thousands of times.
+            vectors.append(np.ascontiguousarray(cells.reshape(len(cells), -1).T[chosen]))
             numbers.append(number[chosen])
             sources.append(np.full(len(chosen), place))
     progress("look at labelled parts", len(samples), len(samples))
