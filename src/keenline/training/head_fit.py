@@ -79,6 +79,10 @@ def fit_head(
     )
 
 
+_AT_ONCE = 20
+"""Steps."""
+
+
 class _Network(NamedTuple):
     """Weights of one network; see `ClassHead`."""
 
@@ -111,13 +115,13 @@ def _network(lesson: _Lesson, seed: int, units: int, penalty: float, steps: int)
     network = MLPClassifier((units,), alpha=penalty, batch_size=size, random_state=seed)
     # What it checks each time is the same at each step, and takes longer than the step.
     with config_context(assume_finite=True, skip_parameter_validation=True):
-        for _ in range(steps):
-            # A step at a time, so that all the cells are never copied.
-            batch = rng.choice(among, size)
-            vectors = cells.vectors[batch]
+        for _ in range(-(-steps // _AT_ONCE)):
+            # A few steps at a time, so that all the cells are never copied.
+            drawn = rng.choice(among, _AT_ONCE * size)
+            vectors = cells.vectors[drawn]
             vectors -= lesson.middle
             vectors *= lesson.unit
-            network.partial_fit(vectors, cells.numbers[batch], classes=shown)
+            network.partial_fit(vectors, cells.numbers[drawn], classes=shown)
     known = [int(number) for number in network.classes_]
     output = np.zeros((1 + classes, units))
     biases = np.full(1 + classes, _NEVER)
