@@ -210,6 +210,9 @@ class Desk:
             f"{escapes.audited} of {found.passed} PASS parts judged, "
             f"{escapes.escaped} defective, {escapes.unclear} unclear; {found.waiting} waiting",
         )
+        if found.waiting and escapes.audited:
+            words = "the bound below is too high until no drawn part waits"
+            terminal.fact("", words, "yellow")
         if found.without_image:
             terminal.fact("", f"{found.without_image} drawn parts have no image", "yellow")
         if escapes.audited:

@@ -11,6 +11,7 @@ from keenline.data.csv_rows import csv_rows
 from keenline.errors import Code, DatasetError, OutputError, ReviewError
 from keenline.review.judging import review
 from keenline.review.order import Asked
+from keenline.store.export import safe
 from keenline.store.remarks import Review, Role
 from keenline.types import Result
 
@@ -28,7 +29,8 @@ def write_table(asked: Sequence[Asked], file: Path, images: Mapping[str, Sequenc
             table = csv.DictWriter(out, COLUMNS)
             table.writeheader()
             for each in asked:
-                table.writerow(_row(each, images.get(each.result.result_id, ())))
+                row = _row(each, images.get(each.result.result_id, ()))
+                table.writerow({name: safe(text) for name, text in row.items()})
     except OSError as error:
         raise OutputError.of(error, file) from error
 

@@ -30,7 +30,7 @@ def write_csv(found: Iterable[Result], path: Path) -> int:
             writer.writeheader()
             for lines, result in enumerate(found, 1):  # noqa: B007
                 row = flat(result)
-                writer.writerow({name: _safe(value) for name, value in row.items()})
+                writer.writerow({name: safe(value) for name, value in row.items()})
         return lines
 
     return _whole(path, fill)
@@ -80,7 +80,8 @@ def _whole(path: Path, fill: Callable[[Path], int]) -> int:
     return written
 
 
-def _safe(value: object) -> object:
+def safe(value: object) -> object:
+    """A cell of a CSV that no spreadsheet takes for a formula."""
     if hasattr(value, "isoformat"):
         return value.isoformat()
     # https://owasp.org/www-community/attacks/CSV_Injection
