@@ -126,7 +126,7 @@ def test_a_second_run_takes_a_reason_and_is_marked(place: Path) -> None:
     assert caught.value.code is Code.DATASET_SEALED
     assert events(place) == ["sealed", "locked", "opened", "locked"]
     found = run(place, later, report="second.json", again="the lamp had failed")
-    assert "opened 1 times before" in found.notes[0]
+    assert "opened once before" in found.notes[0]
     assert "the lamp had failed" in found.notes[0]
     assert "may have been chosen knowing its answers" in found.notes[1]
     said = read_signed(place / "second.json", KIND).content

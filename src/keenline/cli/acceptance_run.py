@@ -84,7 +84,9 @@ def _content(found: Acceptance, bundle: Path, version: Path, signed: Path) -> An
     from keenline.report.acceptance_page import AcceptanceContent
 
     said = found.report.content
-    criteria = said["criteria"]
+    criteria = dict(said["criteria"])
+    if not criteria["knapp"]["units"]:
+        del criteria["knapp"]
     about = {
         name.replace("_", " ").capitalize(): text
         for name, text in criteria["about"].items()
@@ -103,8 +105,16 @@ def _content(found: Acceptance, bundle: Path, version: Path, signed: Path) -> An
         evidence=found.evidence,
         time=_time(said),
         identity=_identity(said, found, version, signed),
-        criteria=json.dumps(criteria, indent=1, ensure_ascii=False),
+        criteria=json.dumps(_what_is_said(criteria), indent=1, ensure_ascii=False),
     )
+
+
+def _what_is_said(value: Any) -> Any:
+    """Without what nobody asked for."""
+    if isinstance(value, dict):
+        kept = {name: _what_is_said(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in kept.items() if inner not in (None, "", [], {})}
+    return [_what_is_said(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _facts(said: Mapping[str, Any], bundle: Path) -> dict[str, str]:

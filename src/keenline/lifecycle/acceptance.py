@@ -177,24 +177,28 @@ def _notes(
     notes = []
     if earlier:
         notes.append(
-            f"the sealed set was opened {len(earlier)} times before this, so that the bounds no "
-            f"longer hold at 95 %; the reason given: {again.strip()}"
+            f"the sealed set was opened {_times_words(len(earlier))} before this, so that the "
+            f"bounds no longer hold at 95 %; the reason given: {again.strip()}"
         )
     before = [each for each in earlier if each.number < line.number]
     if before:
         notes.append(
-            f"the criteria were locked after the set had been opened {len(before)} times: they may "
-            "have been chosen knowing its answers"
+            f"the criteria were locked after the set had been opened {_times_words(len(before))}: "
+            "they may have been chosen knowing its answers"
         )
     others = len({e.why for e in read_log(log_of(file)) if e.event == "locked"}) - 1
     if others:
-        notes.append(f"{others} other criteria were locked for this set too; its log names them")
+        notes.append(f"other criteria locked for this set: {others}; its log names them")
     for name in unasked(definition.criteria, sealed_parts(file)):
         notes.append(f"the set shows {name}, of which no criterion asks anything")
     few = len(measured.milliseconds)
     if definition.criteria.time.milliseconds is not None and few < 100:
         notes.append(f"times rest on {few} images, the first of which may be slower than others")
     return (*notes, *measured.evidence.notes)
+
+
+def _times_words(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _learnt_notes(inspector: Inspector, version: str) -> list[str]:

@@ -30,7 +30,7 @@ class AcceptanceContent:
     identity: Mapping[str, str]
     """Hashes, keys and files by which everything is found again."""
     criteria: str
-    """The locked criteria, word for word."""
+    """The locked criteria."""
 
 
 def acceptance_page(content: AcceptanceContent) -> str:
@@ -68,6 +68,8 @@ def headline(outcomes: Sequence[tuple[str, bool]]) -> str:
 
 
 _NO = "NO"
+
+_LONGEST = 30
 
 _NAMED = 3  # criteria in the headline; all are in the table
 
@@ -107,7 +109,7 @@ def _worded(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:])
+        + "".join(_cell(cell) for cell in row[1:])
         + "</tr>"
         for row in rows
     )
@@ -118,7 +120,12 @@ def _worded(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return f"<b>{_NO}</b>" if text == _NO else escape(text)
+    if text == _NO:
+        return f"<td><b>{_NO}</b></td>"
+    # A hash is broken anywhere rather than let the page run off the paper; a word is not.
+    is_long = any(len(word) > _LONGEST for word in text.split())
+    style = ' style="overflow-wrap:anywhere"' if is_long else ""
+    return f"<td{style}>{escape(text)}</td>"
 
 
 def _verbatim(text: str) -> str:
