@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from keenline.cli.acceptance_run import run, show_reach
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import Json, Report, require_writable
 from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
-
-if TYPE_CHECKING:
-    from keenline.lifecycle.criteria import Criteria
-    from keenline.lifecycle.reach import SealedParts
 
 
 class Action(StrEnum):
@@ -124,8 +121,6 @@ def acceptance(
         elif action is Action.CHECK:
             _check(places[0], signed_by, terminal)
         else:
-            from keenline.cli.acceptance_run import run
-
             if criteria is None:
                 raise typer.BadParameter("run needs --criteria")
             accepted = run(
@@ -134,26 +129,6 @@ def acceptance(
             )  # fmt: skip
             if exit_verdict and not accepted:
                 raise typer.Exit(REFUSED)
-
-
-def show_reach(criteria: Criteria, parts: SealedParts, terminal: Terminal) -> None:
-    """What each criterion takes, and what the sealed set has."""
-    from keenline.lifecycle.reach import reach, unasked
-
-    rows = [
-        (
-            one_line(each.criterion),
-            str(each.needs),
-            str(each.has),
-            "-" if each.errors_allowed is None else str(each.errors_allowed),
-            "yes" if each.possible else "NO",
-        )
-        for each in reach(criteria, parts)
-    ]
-    terminal.table(("criterion", "takes", "sealed", "may be wrong", "reachable"), rows)
-    for name in unasked(criteria, parts):
-        words = f"the set shows {name}, of which no criterion asks anything"
-        terminal.fact("note", one_line(words), "yellow")
 
 
 def _template(version: Path, name: TemplateName, output: Path | None, terminal: Terminal) -> None:

@@ -12,6 +12,8 @@ from keenline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from keenline.lifecycle.acceptance import Acceptance
+    from keenline.lifecycle.criteria import Criteria
+    from keenline.lifecycle.reach import SealedParts
 
 
 def run(
@@ -28,7 +30,6 @@ def run(
     terminal: Terminal,
 ) -> bool:
     """Accept or refuse; gives whether it was accepted. Raises as `accept` does."""
-    from keenline.cli.acceptance import show_reach
     from keenline.lifecycle.acceptance import accept
     from keenline.lifecycle.definition import read_definition
     from keenline.lifecycle.reach import sealed_parts
@@ -78,6 +79,26 @@ def run(
     if accepted:
         terminal.next_step("keenline", "readiness", str(bundle))
     return accepted
+
+
+def show_reach(criteria: Criteria, parts: SealedParts, terminal: Terminal) -> None:
+    """What each criterion takes, and what the sealed set has."""
+    from keenline.lifecycle.reach import reach, unasked
+
+    rows = [
+        (
+            one_line(each.criterion),
+            str(each.needs),
+            str(each.has),
+            "-" if each.errors_allowed is None else str(each.errors_allowed),
+            "yes" if each.possible else "NO",
+        )
+        for each in reach(criteria, parts)
+    ]
+    terminal.table(("criterion", "takes", "sealed", "may be wrong", "reachable"), rows)
+    for name in unasked(criteria, parts):
+        words = f"the set shows {name}, of which no criterion asks anything"
+        terminal.fact("note", one_line(words), "yellow")
 
 
 def _content(found: Acceptance, bundle: Path, version: Path, signed: Path) -> Any:

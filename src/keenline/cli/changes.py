@@ -28,7 +28,7 @@ def follow(
     from keenline.lifecycle.changed import after_change
 
     updates = read_bundle(path).manifest.updates
-    why = updates[-1] if updates else "learnt anew"
+    why = updates[-1].partition(": ")[2] if updates else "learnt anew"  # the line has its own time
     found = after_change(path, event, who=who or account(), why=why, before=before, always=always)
     stage = found.bundle.manifest.stage
     if stage != found.stage_before:
