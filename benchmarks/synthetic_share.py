@@ -217,7 +217,7 @@ SUBJECTS = (
     ),
     Subject(
         "kolektorsdd",
-        f"14 cracks; parts left out in {FOLDS} folds, of the head only.",
+        f"13 cracks (a copy is left out); parts left out in {FOLDS} folds, of the head only.",
         lambda _: kolektor_all(DATA / "kolektorsdd"),
     ),
     Subject(
