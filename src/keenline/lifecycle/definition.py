@@ -13,7 +13,7 @@ from keenline.data.dataset_version import SEALED
 from keenline.data.keenset import read_version
 from keenline.data.seal_log import SealEvent
 from keenline.data.sealed import lock_criteria, locked, openings
-from keenline.errors import Code, DatasetError, LifecycleError
+from keenline.errors import Code, DatasetError, KeenlineError, LifecycleError
 from keenline.lifecycle.criteria import Criteria
 from keenline.lifecycle.signed_file import Signed, read_signed, write_signed
 from keenline.lifecycle.signing import signing_key
@@ -69,7 +69,7 @@ def lock(
     written = write_signed(content, output, signing_key(key))
     try:
         lock_criteria(version_file, purpose=criteria.title, name=by, criteria=written.sha256)
-    except BaseException:
+    except KeenlineError:
         output.unlink(missing_ok=True)
         raise
     return _definition(written, output)
