@@ -84,7 +84,8 @@ def test_a_code_lies_in_the_block_of_its_kind(code):
     blocks = {
         "IMAGE": 11, "MASK": 11, "DATASET": 12, "STUDY": 12, "POD": 12, "LABEL": 12,
         "SCORES": 12, "THRESHOLD": 12, "RECIPE": 13, "OUTPUT": 14,
-        "ACCEPTANCE": 15, "AUTHORITY": 15, "READINESS": 15, "STAGE": 15, "PROMOTION": 15, "REVIEW": 16,
+        "ACCEPTANCE": 15, "AUTHORITY": 15, "READINESS": 15, "STAGE": 15, "PROMOTION": 15,
+        "REVIEW": 16,
         "BUNDLE": 21, "BACKBONE": 22, "DETECTOR": 23, "TOO": 23, "VERDICT": 23, "OPTION": 23,
         "LOSS": 23, "MEMORY": 23,
         "ENGINE": 30, "EXTRA": 40,

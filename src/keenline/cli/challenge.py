@@ -70,7 +70,7 @@ def challenge(
             terminal.say("No missed challenge part waits for anybody.")
         else:
             words = f"{one_line(state.missed_part)}: {one_line(state.missed_why)}"
-            terminal.fact("acknowledged", words, "green")
+            terminal.fact("taken", words, "green")
 
 
 def _tell(state: State | None, terminal: Terminal) -> None:
