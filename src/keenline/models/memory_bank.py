@@ -56,7 +56,8 @@ class MemoryBank:
     quantise: Quantise | None = None
     """Needed for int8."""
     fall_back: bool = False
-    """Whether float32 may take the place of an int8 that changes what the features say."""
+    """Whether float32 may take the place of int8: where int8 changes what the features say, and for
+    images of different sizes."""
 
     def learn(self, good: LearningSet, *, seed: int, progress: Progress) -> LearntBank:
         """Learn; raises TrainingError with fewer than two parts or nothing inside the ROI."""
@@ -74,7 +75,11 @@ class MemoryBank:
         embeddings = embedding_graph(self.backbone, projections, good.size)
         embeddings = good.lighting.before(embeddings)
         precision: Precision = self.precision
-        if self.quantise is not None:
+        # An int8 graph is compiled anew for each size that comes: half a second, against a few
+        # milliseconds that it saves. In float32 one compilation serves all sizes.
+        if self.fall_back and not good.fixed_size:
+            precision = "f32"
+        elif self.quantise is not None:
             progress("quantise", 0, 1)
             embeddings, precision = rounded(
                 embeddings,
