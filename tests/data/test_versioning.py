@@ -376,6 +376,7 @@ def test_a_version_says_itself_what_belongs_together(tmp_path: Path) -> None:
 
 CRITERIA = "c" * 64
 
+
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
     root = photos(tmp_path / "photos", good=40, dents=20)
