@@ -142,7 +142,7 @@ class SampleSize:
 
 
 def sample_sizes(agreement: float, expected: float, most: int = 5) -> list[SampleSize]:
-    """Fixed sizes that prove an agreement of at least `agreement` at 95 %, by disagreements allowed.
+    """Fixed sizes that prove an agreement of `agreement` at 95 %, by disagreements allowed.
 
     `expected`: the true share of disagreements one hopes for. From none to `most`.
     """
