@@ -45,12 +45,12 @@ def test_the_tutorial_runs_and_says_what_it_says(shared: Path, tmp_path: Path):
 
 def test_every_command_of_the_tutorial_has_its_output():
     steps = list(_steps())
-    assert len(steps) >= 7
+    assert len(steps) >= 15
     quiet = [
         c for c, told in steps if not told.strip() and not c.startswith(("cp ", "keenline st"))
     ]
     assert quiet == []
-    for word in ("train", "teach", "evaluate", "readiness", "authority grant"):
+    for word in ("train", "teach", "evaluate", "shadow run", "acceptance run", "authority grant"):
         assert any(command.startswith(f"keenline {word}") for command, _ in steps), word
 
 
