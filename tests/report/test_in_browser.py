@@ -65,7 +65,7 @@ def test_the_browser_keeps_every_part_of_the_page(
     browser: str, report: Path, tmp_path: Path
 ) -> None:
     dom = _run(browser, tmp_path / "profile", "--dump-dom", report.as_uri())
-    assert "5 of 6 defective images found; 1 of 9 good images flagged" in dom
+    assert "5 of 6 defective images found, fewest of dent: 4 of 5; 1 of 9 good images" in dom
     assert '<b>9</b><span class="name">PASS</span>' in dom
     assert dom.count('<article class="card">') == 7
     assert "<script" not in dom

@@ -120,14 +120,20 @@ class Finisher:
     def settled(self, views: LabelledViews) -> tuple[Settled, tuple[str, ...]]:
         """The graph in int8 where that is as good, else in float32, and notes; all agree on it.
 
-        views: what int8 takes its ranges from. Raises TrainingError (VERDICT_PARITY).
+        views: what int8 takes its ranges from. Raises TrainingError (VERDICT_PARITY) where they do
+        not agree in float32, or in the int8 that was asked for.
         """
         wanted = self._recipe.detector.precision
         plain = self._settled(self._features, "f32")
         if wanted == "f32":
             return plain, ()
         features = quantise(self._features, _spread_out(views), exact=self.exact)
-        rounded = self._settled(features, "int8")
+        try:
+            rounded = self._settled(features, "int8")
+        except TrainingError as error:
+            if wanted == "int8" or error.code != Code.VERDICT_PARITY:
+                raise
+            return plain, ("float32, because in int8 the engines and torch do not agree",)
         worse = self._worse(plain, rounded)
         share = len(rounded.graph) / len(plain.graph)
         if wanted == "int8" or not worse:
