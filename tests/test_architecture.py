@@ -53,7 +53,11 @@ DOORS = {
         "store/migrations/versions/r0002_remarks.py",
     },
     "skl2onnx": {"models/classical.py", "models/classical_graph.py"},
-    "lightning": {"training/supervised/fitting.py", "training/supervised/lesson.py"},
+    "lightning": {
+        "training/supervised/fitting.py",
+        "training/supervised/lesson.py",
+        "training/supervised/one_device.py",
+    },
     "segmentation_models_pytorch": {
         "training/supervised/losses.py",
         "training/supervised/network.py",

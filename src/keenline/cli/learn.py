@@ -92,6 +92,12 @@ def learn(
         int | None, typer.Option("--crop", help="Side of a crop in pixels.", metavar="PX")
     ] = None,
     rate: Annotated[float | None, typer.Option("--rate", help="How large steps are.")] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            "--devices", help="GPUs that share each batch; all there are by default.", min=1
+        ),
+    ] = None,
     size: Side = None,
     engine: LearntEngine = None,
     precision: LearntPrecision = None,
@@ -147,6 +153,7 @@ def learn(
             from_scratch=from_scratch,
             seconds=seconds,
             seed=seed,
+            devices=devices,
         )
         with terminal.waiting(f"reading {data}"):
             from keenline.data.importers import open_dataset

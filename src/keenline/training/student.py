@@ -55,17 +55,19 @@ def build_student(shape: Shape, channels: tuple[int, int]) -> Any:
     """
     from torch import nn
 
+    from keenline.training.student_modules import Pair, Student, halving
+
     stem, *widths = shape.widths
-    modules: dict[str, Any] = {"stem": _halving(3, stem)}
+    modules: dict[str, Any] = {"stem": halving(3, stem)}
     before = stem
     for stride, width, pairs in zip((4, 8, 16), widths, shape.pairs, strict=True):
-        stage = [_halving(before, width)]
-        stage += [_pair(width) for _ in range(pairs)]
+        stage = [halving(before, width)]
+        stage += [Pair(width) for _ in range(pairs)]
         modules[f"stage{stride}"] = nn.Sequential(*stage)
         before = width
     for level, width, wanted in zip(LEVELS, widths[1:], channels, strict=True):
         modules[level] = nn.Conv2d(width, wanted, 1)
-    return _student_class()(modules)
+    return Student(modules)
 
 
 def folded(student: Any) -> Any:
@@ -84,61 +86,3 @@ def folded(student: Any) -> Any:
                 module[place] = fuse_conv_bn_eval(module[place], module[place + 1])
                 module[place + 1] = nn.Identity()
     return plain
-
-
-def _halving(before: int, after: int) -> Any:
-    """A convolution to every second place, padded below and to the right only.
-
-    So do the networks that come from TensorFlow, the usual teachers: a cell of the student then
-    looks at the same place as theirs. Padded evenly it would look 15 pixels aside at stride 16.
-    """
-    from torch import nn
-
-    return nn.Sequential(
-        nn.ZeroPad2d((0, 1, 0, 1)),
-        nn.Conv2d(before, after, 3, 2, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _convolution(before: int, after: int, *, relu: bool = True) -> Any:
-    from torch import nn
-
-    layers = [nn.Conv2d(before, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after)]
-    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
-
-
-def _pair(width: int) -> Any:
-    """Two convolutions with the identity added before the last ReLU (He et al., 2016)."""
-    from torch import nn
-
-    class Pair(nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.first = _convolution(width, width)
-            self.second = _convolution(width, width, relu=False)
-            self.relu = nn.ReLU(inplace=True)
-            # Each pair begins as the identity, which makes the first steps calm.
-            nn.init.zeros_(self.second[1].weight)
-
-        def forward(self, data: Any) -> Any:
-            return self.relu(self.second(self.first(data)) + data)
-
-    return Pair()
-
-
-def _student_class() -> Any:
-    from torch import nn
-
-    class Student(nn.Module):  # type: ignore[misc]
-        def __init__(self, modules: dict[str, Any]) -> None:
-            super().__init__()
-            for name, module in modules.items():
-                self.add_module(name, module)
-
-        def forward(self, picture: Any) -> tuple[Any, Any]:
-            fine = self.stage8(self.stage4(self.stem(picture)))
-            return self.s8(fine), self.s16(self.stage16(fine))
-
-    return Student

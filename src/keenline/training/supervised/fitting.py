@@ -27,6 +27,7 @@ from keenline.training.supervised.lesson import (
 )
 from keenline.training.supervised.memory_short import with_smaller_batches
 from keenline.training.supervised.settings import Settings
+from keenline.training.supervised.several_devices import Task, taught_by_several
 
 _LARGEST_GRADIENT = 5.0
 
@@ -57,7 +58,7 @@ def fit(
     After each epoch `checkpoint` holds all that is needed to go on, written in one step. stamp:
     what must be equal in a run that is taken up again. told: each epoch; said: what the user
     should know, one sentence each. Raises TrainingError: LOSS_NOT_FINITE, MEMORY_SHORT, or
-    OPTION_CONFLICT for the checkpoint of another run.
+    OPTION_CONFLICT for the checkpoint of another run, DEVICE_FAILED for one of several.
     """
     if resume:
         _check(checkpoint, stamp)
@@ -65,34 +66,51 @@ def fit(
         checkpoint.unlink(missing_ok=True)
     # Pixels come channels last, and convolutions are faster where weights are too.
     lesson.to(memory_format=torch.channels_last)
+    devices = _devices(lesson.settings)
+    if devices > 1:
+        said(f"{devices} devices share each batch")
+
     clock = Clock(lesson.settings, progress, told)
     keeper = Keeper(checkpoint, stamp)
 
-    def attempt(batch: int) -> Any:
+    def alone(batch: int) -> tuple[Fitted, dict[str, Any]]:
         patience = EarlyStopping(VALIDATION, patience=lesson.settings.patience, mode="min")
-        trainer = _trainer(lesson.settings, [clock, patience, keeper])
+        trainer = trainer_of(lesson.settings, [clock, patience, keeper])
         trainer.fit(
             lesson,
             lesson.learning(batch),
             lesson.examination(validation),
             ckpt_path=str(checkpoint) if checkpoint.is_file() else None,
         )
-        return trainer
+        fitted = Fitted(trainer.current_epoch, keeper.epoch, keeper.lowest, clock.seconds)
+        return fitted, keeper.weights
 
-    with _quiet():
-        trainer = with_smaller_batches(attempt, lesson.settings.batch, said)
+    def together(batch: int) -> tuple[Fitted, dict[str, Any]]:
+        share = -(-batch // devices)
+        task = Task(lesson, validation, checkpoint, stamp, share, devices)
+        done = taught_by_several(task, progress, told)
+        lesson.lots.gone |= done.gone
+        fitted = Fitted(done.epochs, done.best_epoch, done.lowest, done.seconds)
+        return fitted, done.weights
+
+    with quiet():
+        fitted, weights = with_smaller_batches(
+            together if devices > 1 else alone, lesson.settings.batch, said
+        )
     progress("learning", 1000, 1000)
-    if keeper.weights:
-        lesson.network.load_state_dict(keeper.weights)
+    if weights:
+        lesson.network.load_state_dict(weights)
     lesson.network.float().cpu().to(memory_format=torch.contiguous_format).eval()
-    return Fitted(trainer.current_epoch, keeper.epoch, keeper.lowest, clock.seconds)
+    return fitted
 
 
-def _trainer(settings: Settings, callbacks: list[Any]) -> Any:
+def trainer_of(settings: Settings, callbacks: list[Any], *, devices: int = 1, **others: Any) -> Any:
+    """What moves a lesson; others: as lightning's `Trainer` has them."""
     wanted = _fast_bf16() if settings.bf16 is None else settings.bf16
+    several_without_gpu = devices > 1 and not torch.cuda.is_available()
     return pl.Trainer(
-        accelerator="auto",
-        devices=1,
+        accelerator="cpu" if several_without_gpu else "auto",
+        devices=devices,
         precision="bf16-mixed" if wanted else "32-true",
         max_epochs=settings.epochs,
         callbacks=callbacks,
@@ -102,7 +120,25 @@ def _trainer(settings: Settings, callbacks: list[Any]) -> Any:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **others,
     )
+
+
+def _devices(settings: Settings) -> int:
+    """How many are used: all GPUs where nothing else is said, never more than crops in a batch."""
+    there = torch.cuda.device_count()
+    if settings.devices is None:
+        able = torch.distributed.is_available() and torch.distributed.is_nccl_available()
+        return min(there, settings.batch) if there > 1 and able else 1
+    if there and settings.devices > there:
+        raise TrainingError(
+            Code.OPTION_CONFLICT,
+            "There are not so many devices",
+            where="devices",
+            expected=f"1 to {there}",
+            got=settings.devices,
+        )
+    return min(settings.devices, settings.batch)
 
 
 def _fast_bf16() -> bool:
@@ -146,7 +182,7 @@ def _check(checkpoint: Path, stamp: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without lightning's advice, which is meant for who writes programs with it."""
     logger = logging.getLogger("lightning.pytorch")
     before = logger.level

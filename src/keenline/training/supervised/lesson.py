@@ -62,16 +62,26 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self.average = AveragedModel(network, avg_fn=_followed, use_buffers=True).requires_grad_(
             False
         )
+        self._share_of_defects = share_of_defects
         self.loss = self.loss_for(share_of_defects)
         for name, values in zip(("scale", "offset"), feed, strict=True):
             self.register_buffer(name, torch.tensor(values)[None, :, None, None], persistent=False)
-        self.part: Callable[[], float] = lambda: 0.0
+        self.part: Callable[[], float] = float
         """How much of the schedule is done, 0..1; set by the clock."""
         self.stamp: dict[str, object] = {}
         """What a checkpoint says about this run."""
         self._losses: list[float] = []
         self._sums = np.zeros(5)
         self.mean_loss = self.validation_loss = float("nan")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A function made by a function cannot go to another process; it is made anew there.
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in ("loss", "part")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.loss, self.part = self.loss_for(self._share_of_defects), float
 
     def fed(self, pixels: Any) -> Any:
         """(batch, height, width, 3), uint8, as the encoder wants it."""
@@ -122,7 +132,9 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
     def on_train_batch_start(self, _: Any, number: int) -> None:
         # So does this, batch by batch: lightning draws a number of its own at the start of an
         # epoch, sooner in a run that is taken up again, and dropout would be another then.
-        drawn = (self.settings.seed, self.current_epoch, number)
+        # Several devices draw different numbers.
+        device = (self.global_rank,) if self.global_rank else ()
+        drawn = (self.settings.seed, self.current_epoch, number, *device)
         torch.manual_seed(int(np.random.SeedSequence(drawn).generate_state(1)[0]))
         for group in self.optimizers().param_groups:
             group["lr"] = self.settings.rate * rate_at(self.part()) * group["factor"]
@@ -176,8 +188,11 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
 
     def validated(self, loss: float) -> None:
         """An epoch is over, and this is what decides whether its weights are kept."""
-        self.validation_loss = loss
-        self.mean_loss = float(np.mean(self._losses)) if self._losses else float("nan")
+        # Several devices decide alike, also where they differ in the last bit.
+        devices = self.trainer.strategy
+        self.validation_loss = devices.broadcast(loss)
+        mean = torch.tensor(np.mean(self._losses) if self._losses else float("nan"))
+        self.mean_loss = float(devices.reduce(mean.float().to(self.device), reduce_op="mean"))
         self.log(VALIDATION, torch.tensor(self.validation_loss, dtype=torch.float32))
 
 
@@ -226,6 +241,7 @@ class Clock(Callback):  # type: ignore[misc]
         self._settings, self._progress, self._told = settings, progress, told
         self._before, self._began = 0.0, time.monotonic()
         self._step, self._steps = 0, 1
+        self._agreed = 0.0
 
     @property
     def seconds(self) -> float:
@@ -235,7 +251,7 @@ class Clock(Callback):  # type: ignore[misc]
     def part(self) -> float:
         by_steps = self._step / self._steps
         budget = self._settings.seconds
-        return min(1.0, max(by_steps, self.seconds / budget if budget else 0.0))
+        return min(1.0, max(by_steps, self._agreed / budget if budget else 0.0))
 
     def state_dict(self) -> dict[str, Any]:
         return {"seconds": self.seconds}
@@ -246,16 +262,24 @@ class Clock(Callback):  # type: ignore[misc]
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._steps = max(1, trainer.num_training_batches * self._settings.epochs)
         self._step = trainer.global_step
+        self._agree(trainer)
         pl_module.part = self.part
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         self._step = trainer.global_step
+        self._agree(trainer)
         self._progress("learning", int(1000 * self.part()), 1000)
         budget = self._settings.seconds
-        if budget and self.seconds >= budget:
+        if budget and self._agreed >= budget:
             trainer.should_stop = True
 
+    def _agree(self, trainer: Any) -> None:
+        """Several devices go by the clock of the first: else their rates would differ."""
+        if self._settings.seconds:
+            self._agreed = trainer.strategy.broadcast(self.seconds)
+
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self._agree(trainer)
         part = self.part()
         self._told(
             {
@@ -292,4 +316,5 @@ class Keeper(Callback):  # type: ignore[misc]
         pl_module.stamp = self._stamp
         part = unfinished(self._checkpoint)
         trainer.save_checkpoint(part)
-        os.replace(part, self._checkpoint)
+        if trainer.is_global_zero:  # which alone has written it
+            os.replace(part, self._checkpoint)

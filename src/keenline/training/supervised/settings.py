@@ -65,6 +65,8 @@ class Settings:
     seed: int = 0
     bf16: bool | None = None
     """Compute in bf16 while learning; None: where the processor is fast at it."""
+    devices: int | None = None
+    """That share each batch; None: all GPUs there are, else 1."""
 
     @classmethod
     def of(
@@ -75,6 +77,7 @@ class Settings:
         from_scratch: bool = False,
         seconds: float | None = None,
         seed: int = 0,
+        devices: int | None = None,
     ) -> Settings:
         """What a recipe's `[learning]` says, and what belongs to one run."""
         return cls(
@@ -82,6 +85,7 @@ class Settings:
             from_scratch,
             seconds=seconds,
             seed=seed,
+            devices=devices,
             **{key: value for key, value in recipe.model_dump().items() if key != "model"},
         )
 
@@ -104,7 +108,7 @@ class Settings:
         """What must not change when a run is taken up again, as JSON values."""
         values: dict[str, object] = asdict(self)
         # How long to go on may change; a batch shrinks by itself when memory is short.
-        for key in ("epochs", "patience", "seconds", "batch", "bf16", "patch_recall"):
+        for key in ("epochs", "patience", "seconds", "batch", "bf16", "devices", "patch_recall"):
             del values[key]
         values["weights"] = None if self.weights is None else self.weights.name
         return values
