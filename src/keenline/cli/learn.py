@@ -93,11 +93,8 @@ def learn(
     ] = None,
     rate: Annotated[float | None, typer.Option("--rate", help="How large steps are.")] = None,
     devices: Annotated[
-        int | None,
-        typer.Option(
-            "--devices", help="GPUs that share each batch; all there are by default.", min=1
-        ),
-    ] = None,
+        int, typer.Option("--devices", help="GPUs that share each batch.", min=1)
+    ] = 1,
     size: Side = None,
     engine: LearntEngine = None,
     precision: LearntPrecision = None,

@@ -167,7 +167,7 @@ def _shadow(facts: ClassFacts, recipe: Recipe) -> Gate:
 
 def _drift(facts: ClassFacts, recipe: Recipe) -> Gate:
     if recipe.readiness.drift == "waived":
-        return Gate("drift", True, "waived by the recipe", facts.drift)
+        return Gate("drift", True, "waived by the recipe", "waived")
     return Gate("drift", facts.drift == "quiet", "watched and quiet", facts.drift)
 
 

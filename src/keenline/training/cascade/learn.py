@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keenline.bundle import check_writable
-from keenline.data.dataset import Dataset
 from keenline.errors import Code, TrainingError
-from keenline.models.base import Progress, silent
-from keenline.recipe import Recipe
 from keenline.training.supervised.labelled_views import LabelledViews
-from keenline.training.supervised.learn import Learnt, Run
+from keenline.training.supervised.learn import Run
 from keenline.training.supervised.lots import Lots
-from keenline.training.supervised.settings import Settings, check_extra
+from keenline.training.supervised.settings import Settings
 
 if TYPE_CHECKING:
     from keenline.training.cascade.finishing import CascadeFinisher
-    from keenline.training.supervised.lesson import Lesson, Line
+    from keenline.training.supervised.lesson import Lesson
 
 MODEL = "cascade"
-
-
-def learn(
-    dataset: Dataset,
-    output: Path | str,
-    *,
-    recipe: Recipe | None = None,
-    settings: Settings | None = None,
-    resume: bool = False,
-    progress: Progress = silent,
-    told: Callable[[Line], None] = lambda _: None,
-) -> Learnt:
-    """As `keenline.training.supervised.learn.learn`, with a gate before a U-Net with attention.
-
-    The loss is focal unless another is named. The gate's limit is found on the parts left out.
-    Raises what that raises, and TrainingError (OPTION_CONFLICT) for a patch that does not fit the
-    encoder.
-    """
-    start = time.perf_counter()
-    check_extra()
-    output, recipe = Path(output), recipe or Recipe()
-    settings = settings or Settings()
-    settings = replace(settings, attention=True, loss=settings.loss or "focal")
-    check_writable(output)
-    run = CascadeRun(dataset, output, recipe, settings, progress)
-    fitted = run.teach(resume=resume, told=told)
-    return run.finish(fitted, start)
 
 
 class CascadeRun(Run):
     """What one run works on."""
 
     model = MODEL
+
+    @classmethod
+    def settled(cls, settings: Settings) -> Settings:
+        return replace(settings, attention=True, loss=settings.loss or "focal")
 
     def network(self) -> Any:
         from keenline.training.cascade.network import Cascade
@@ -114,3 +84,11 @@ class CascadeRun(Run):
 
     def said(self) -> dict[str, str]:
         return {"gate": self._gating.statement}
+
+
+learn = CascadeRun.learn
+"""As `keenline.training.supervised.learn.learn`, with a gate before a U-Net with attention.
+
+The loss is focal unless another is named. The gate's limit is found on the parts left out. Raises
+what that raises, and TrainingError (OPTION_CONFLICT) for a patch that does not fit the encoder.
+"""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from keenline.bundle import check_writable
 from keenline.data.dataset import Dataset
-from keenline.models.base import Progress
+from keenline.models.base import Progress, silent
 from keenline.recipe import Recipe
 from keenline.training.detectors import Chosen
 from keenline.training.fit import train, training_samples
@@ -30,11 +30,11 @@ def learn_kind(
     dataset: Dataset,
     output: Path | str,
     *,
-    recipe: Recipe | None,
-    settings: Settings | None,
-    resume: bool,
-    progress: Progress,
-    told: Callable[[Line], None],
+    recipe: Recipe | None = None,
+    settings: Settings | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    told: Callable[[Line], None] = lambda _: None,
 ) -> Learnt:
     """Teach such a network with a dataset's good images, and write its bundle.
 

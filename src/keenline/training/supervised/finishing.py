@@ -85,6 +85,7 @@ class Finisher:
         """size: of the views, None when they differ."""
         self._recipe, self._framing, self._evidence = recipe, framing, evidence
         self._progress = progress
+        self._one_size = size
         self._mask = inspected_grid(recipe, framing, size, network.stride)
         lighting = framed_lighting(recipe.lighting, recipe.inspect, framing)
         features, by_torch = self.forms(network, about, size)
@@ -127,6 +128,8 @@ class Finisher:
         plain = self._settled(self._features, "f32")
         if wanted == "f32":
             return plain, ()
+        if wanted == "auto" and self._one_size is None:  # as `MemoryBank.learn` does, and why
+            return plain, ("float32, because images differ in size",)
         features = quantise(self._features, _spread_out(views), exact=self.exact)
         try:
             rounded = self._settled(features, "int8")

@@ -125,11 +125,8 @@ def trainer_of(settings: Settings, callbacks: list[Any], *, devices: int = 1, **
 
 
 def _devices(settings: Settings) -> int:
-    """How many are used: all GPUs where nothing else is said, never more than crops in a batch."""
+    """How many are used: never more than crops in a batch."""
     there = torch.cuda.device_count()
-    if settings.devices is None:
-        able = torch.distributed.is_available() and torch.distributed.is_nccl_available()
-        return min(there, settings.batch) if there > 1 and able else 1
     if there and settings.devices > there:
         raise TrainingError(
             Code.OPTION_CONFLICT,

@@ -18,11 +18,12 @@ import numpy as np
 from keenline.bundle import (
     GRAPH,
     Bundle,
+    check_writable,
     write_bundle,
 )
 from keenline.data.dataset import Dataset, Skipped
 from keenline.errors import Code, DatasetError, TrainingError
-from keenline.models.base import Progress
+from keenline.models.base import Progress, silent
 from keenline.recipe import Recipe
 from keenline.training.fit import part_numbers, suitable_framing, training_samples
 from keenline.training.good_parts import framed_lighting
@@ -31,7 +32,7 @@ from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.training.supervised.left_out import left_out
 from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.recording import Measured, Subject, manifest_of, notes_on
-from keenline.training.supervised.settings import LOSSES, Settings, unfinished
+from keenline.training.supervised.settings import LOSSES, Settings, check_extra, unfinished
 from keenline.types import Sample
 
 if TYPE_CHECKING:
@@ -72,6 +73,42 @@ class Run:
 
     model = "unet"
     """What the bundle calls it."""
+
+    @classmethod
+    def learn(
+        cls,
+        dataset: Dataset,
+        output: Path | str,
+        *,
+        recipe: Recipe | None = None,
+        settings: Settings | None = None,
+        resume: bool = False,
+        progress: Progress = silent,
+        told: Callable[[Line], None] = lambda _: None,
+    ) -> Learnt:
+        """Teach a network with a dataset's good images and defects, and write its bundle.
+
+        Of a layout with a training split only that is read. About a fifth of the parts is left out
+        of learning: they decide when it ends, and every number is measured on them. The encoder is
+        the recipe's backbone; settings: those of its `[learning]` where none are given. resume: go
+        on from `OUTPUT.checkpoint`, which is there from the first epoch until the bundle is
+        written. told: each epoch.
+
+        Raises EnvironmentMissing, DatasetError, BackboneError, TrainingError, EngineError or
+        OutputError; no bundle is written then.
+        """
+        start = time.perf_counter()
+        check_extra()
+        output, recipe = Path(output), recipe or Recipe()
+        settings = cls.settled(settings or Settings.of(recipe.learning))
+        check_writable(output)
+        run = cls(dataset, output, recipe, settings, progress)
+        return run.finish(run.teach(resume=resume, told=told), start)
+
+    @classmethod
+    def settled(cls, settings: Settings) -> Settings:
+        """The settings that this model is taught with; raises TrainingError for what it cannot."""
+        return settings
 
     def __init__(
         self,

@@ -65,8 +65,9 @@ class Settings:
     seed: int = 0
     bf16: bool | None = None
     """Compute in bf16 while learning; None: where the processor is fast at it."""
-    devices: int | None = None
-    """That share each batch; None: all GPUs there are, else 1."""
+    devices: int = 1
+    """That share each batch. More than one only where it is asked for: it was tried with processes
+    on a processor, not yet with several GPUs."""
 
     @classmethod
     def of(
@@ -77,7 +78,7 @@ class Settings:
         from_scratch: bool = False,
         seconds: float | None = None,
         seed: int = 0,
-        devices: int | None = None,
+        devices: int = 1,
     ) -> Settings:
         """What a recipe's `[learning]` says, and what belongs to one run."""
         return cls(

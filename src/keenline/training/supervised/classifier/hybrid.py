@@ -2,45 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from keenline.bundle import check_writable
-from keenline.data.dataset import Dataset
-from keenline.models.base import Progress, silent
-from keenline.recipe import Recipe
 from keenline.training.supervised.classifier.learn import ClassRun
-from keenline.training.supervised.learn import Learnt
-from keenline.training.supervised.settings import Settings, check_extra
-
-if TYPE_CHECKING:
-    from keenline.training.supervised.lesson import Line
-
-
-def learn(
-    dataset: Dataset,
-    output: Path | str,
-    *,
-    recipe: Recipe | None = None,
-    settings: Settings | None = None,
-    resume: bool = False,
-    progress: Progress = silent,
-    told: Callable[[Line], None] = lambda _: None,
-) -> Learnt:
-    """As `keenline.training.supervised.classifier.learn.learn`, with a transformer on the features.
-
-    Its layers, heads and positions are those of the settings. Raises what that raises, and
-    TrainingError (OPTION_CONFLICT) for images of several sizes.
-    """
-    start = time.perf_counter()
-    check_extra()
-    output, recipe = Path(output), recipe or Recipe()
-    check_writable(output)
-    run = HybridRun(dataset, output, recipe, settings or Settings(), progress)
-    fitted = run.teach(resume=resume, told=told)
-    return run.finish(fitted, start)
 
 
 class HybridRun(ClassRun):
@@ -78,3 +42,11 @@ class HybridRun(ClassRun):
             "heads": settings.heads,
             "positions": settings.positions,
         }
+
+
+learn = HybridRun.learn
+"""As `keenline.training.supervised.classifier.learn.learn`, with a transformer on the features.
+
+Its layers, heads and positions are those of the settings. Raises what that raises, and
+TrainingError (OPTION_CONFLICT) for images of several sizes.
+"""

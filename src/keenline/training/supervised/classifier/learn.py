@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from keenline.bundle import check_writable
 from keenline.data.dataset import Dataset, Skipped
 from keenline.data.reading import read_image
 from keenline.errors import Code, TrainingError
-from keenline.models.base import Progress, silent
 from keenline.recipe import Recipe
 from keenline.training.fit import suitable_framing, training_samples
 from keenline.training.supervised.classifier.wholes import LabelledWholes
 from keenline.training.supervised.labelled_views import LabelledViews
-from keenline.training.supervised.learn import Learnt, Run
+from keenline.training.supervised.learn import Run
 from keenline.training.supervised.recording import Measured
-from keenline.training.supervised.settings import Settings, check_extra
 from keenline.types import Sample
 
 if TYPE_CHECKING:
@@ -26,37 +21,13 @@ if TYPE_CHECKING:
     from keenline.training.supervised.classifier.finishing import ClassFinisher
     from keenline.training.supervised.encoder import Encoder
     from keenline.training.supervised.judging import Evidence, Judged
-    from keenline.training.supervised.lesson import Lesson, Line
+    from keenline.training.supervised.lesson import Lesson
     from keenline.training.supervised.lots import Lots
 
 MODEL = "classifier"
 ROUNDS = 6
 """Epochs after which the same pictures are shown again where the encoder stays as it is: what it
 says of them is then known already, and an epoch takes a moment."""
-
-
-def learn(
-    dataset: Dataset,
-    output: Path | str,
-    *,
-    recipe: Recipe | None = None,
-    settings: Settings | None = None,
-    resume: bool = False,
-    progress: Progress = silent,
-    told: Callable[[Line], None] = lambda _: None,
-) -> Learnt:
-    """As `keenline.training.supervised.learn.learn`, from the class of each image alone.
-
-    Without good images the classes are told from one another, and nothing passes. Raises what that
-    raises, and TrainingError (OPTION_CONFLICT) where images are not seen whole.
-    """
-    start = time.perf_counter()
-    check_extra()
-    output, recipe = Path(output), recipe or Recipe()
-    check_writable(output)
-    run = ClassRun(dataset, output, recipe, settings or Settings(), progress)
-    fitted = run.teach(resume=resume, told=told)
-    return run.finish(fitted, start)
 
 
 class ClassRun(Run):
@@ -279,3 +250,11 @@ def check_whole(framing: Framing, recipe: Recipe) -> None:
             where="inspect",
             next="leave out roi and ignore, or give images of one size",
         )
+
+
+learn = ClassRun.learn
+"""As `keenline.training.supervised.learn.learn`, from the class of each image alone.
+
+Without good images the classes are told from one another, and nothing passes. Raises what that
+raises, and TrainingError (OPTION_CONFLICT) where images are not seen whole.
+"""

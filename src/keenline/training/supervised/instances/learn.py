@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keenline.bundle import check_writable
-from keenline.data.dataset import Dataset
 from keenline.errors import Code, TrainingError
-from keenline.models.base import Progress, silent
-from keenline.recipe import Recipe
 from keenline.training.supervised.instances.anchors import Anchors, anchors_for
 from keenline.training.supervised.instances.marked import InstanceViews
-from keenline.training.supervised.learn import Learnt, Run
-from keenline.training.supervised.settings import Settings, check_extra
+from keenline.training.supervised.learn import Run
+from keenline.training.supervised.settings import Settings
 from keenline.types import Sample
 
 if TYPE_CHECKING:
     from keenline.training.supervised.finishing import Finisher
     from keenline.training.supervised.labelled_views import LabelledViews
-    from keenline.training.supervised.lesson import Lesson, Line
+    from keenline.training.supervised.lesson import Lesson
     from keenline.training.supervised.lots import Lots
-
-
-def learn(
-    dataset: Dataset,
-    output: Path | str,
-    *,
-    recipe: Recipe | None = None,
-    settings: Settings | None = None,
-    resume: bool = False,
-    progress: Progress = silent,
-    told: Callable[[Line], None] = lambda _: None,
-) -> Learnt:
-    """Teach a Mask R-CNN with a dataset's good images and marked defects, and write its bundle.
-
-    A mark is an instance; of a mask file each connected piece. What is marked with a box alone is
-    learnt as a box: where no mark has an outline the network is a Faster R-CNN. The rest is as
-    `keenline.training.supervised.learn.learn` says.
-    """
-    start = time.perf_counter()
-    check_extra()
-    output, recipe = Path(output), recipe or Recipe()
-    settings = settings or Settings()
-    _check_settings(settings)
-    check_writable(output)
-    run = InstanceRun(dataset, output, recipe, settings, progress)
-    fitted = run.teach(resume=resume, told=told)
-    return run.finish(fitted, start)
 
 
 class InstanceRun(Run):
@@ -63,6 +30,11 @@ class InstanceRun(Run):
     _anchors: Anchors
     _outlined: bool
     _found: dict[str, float] | None = None
+
+    @classmethod
+    def settled(cls, settings: Settings) -> Settings:
+        _check_settings(settings)
+        return settings
 
     def views_of(self, samples: Sequence[Sample], classes: Sequence[str]) -> LabelledViews:
         return InstanceViews(samples, classes, self._framing, self._progress)
@@ -160,3 +132,12 @@ def _check_settings(settings: Settings) -> None:
             expected="its own losses; balance oversample or none; no attention and no dropout",
             got=", ".join(unread),
         )
+
+
+learn = InstanceRun.learn
+"""Teach a Mask R-CNN with a dataset's good images and marked defects, and write its bundle.
+
+A mark is an instance; of a mask file each connected piece. What is marked with a box alone is
+learnt as a box: where no mark has an outline the network is a Faster R-CNN. The rest is as
+`keenline.training.supervised.learn.learn` says.
+"""
