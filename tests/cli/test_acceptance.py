@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 from tests.cli.conftest import Keenline
 from tests.lifecycle.test_acceptance import made as made
 from tests.lifecycle.test_readiness import prove, taught_bundle, verdict
@@ -52,9 +54,13 @@ def test_lock_run_and_verify(place: Path, keenline: Keenline) -> None:
     assert "Motor works &lt;Graz&gt;" in page
     assert "2: locked" in page
     assert read_bundle(bundle).manifest.recipe_sha256 in page
+    sheets = [sheet.extract_text() for sheet in PdfReader(place / "c-part.pdf").pages]
+    for told in ("Accepted: all 3 criteria are met.", "dent: recall", "at least 70 %, proven"):
+        assert told in sheets[0]
     checked = keenline("acceptance", "check", place / "c-part.json", "--json").record
     assert checked["whole"]
     assert checked["sha256"] in page
+    assert all(f"c-part.json, sha256 {checked['sha256']}" in sheet for sheet in sheets)
     key = checked["key"]
     assert keenline("acceptance", "check", place / "c.keenacc", "--signed-by", key).code == 0
     assert keenline("acceptance", "check", place / "c.keenacc", "--signed-by", "00").code == 3
@@ -81,7 +87,10 @@ def test_lock_run_and_verify(place: Path, keenline: Keenline) -> None:
     assert "line 1 was changed" in ran.err
 
 
-def test_refused_is_a_verdict_for_scripts(place: Path, keenline: Keenline) -> None:
+def test_refused_is_a_verdict_for_scripts(
+    place: Path, keenline: Keenline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "reportlab", None)
     version, bundle = place / "parts/v1.keenset", place / "part.keen"
     (place / "c.toml").write_text(REFUSING)
     keenline("acceptance", "define", place / "c.toml", version)
@@ -89,6 +98,10 @@ def test_refused_is_a_verdict_for_scripts(place: Path, keenline: Keenline) -> No
     ran = keenline(*asked, "--exit-verdict", "--json")
     assert ran.code == 1
     assert ran.record["accepted"] is False
+    assert ran.record["pdf"] is None
+    assert Path(ran.record["page"]).exists()
+    again = keenline(*asked, "--again", "the first was a rehearsal")
+    assert "no PDF: that takes pip install 'keenline[report]'" in again.out
     assert ran.record["reasons"][0].startswith("time of an image")
     assert keenline(*asked).code == 3  # once
 

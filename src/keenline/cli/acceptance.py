@@ -110,6 +110,8 @@ def acceptance(
             raise typer.BadParameter(f"{action} takes {_MANY[action]} of them", param_hint="PLACE")
         if action is not Action.RUN and (criteria or report or again or exit_verdict):
             raise typer.BadParameter("--criteria, --report, --again, --exit-verdict: run")
+        if report is not None and report.suffix.lower() in (".pdf", ".json"):
+            raise typer.BadParameter("name the HTML file; JSON and PDF are written beside it")
         require_writable(output, report)
         from keenline.data.importers.version_file import account
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keenline.cli.options import require_writable
 from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
 
@@ -34,19 +35,24 @@ def run(
     from keenline.lifecycle.definition import read_definition
     from keenline.lifecycle.reach import sealed_parts
     from keenline.report.acceptance_page import acceptance_page, headline
-    from keenline.report.writing import as_utf8, write_whole
+    from keenline.report.pdf import ENDING, has_pdf, write_page
 
+    signed = output or criteria.with_name(f"{criteria.stem}-{bundle.stem}.json")
+    page = report or signed.with_suffix(".html")
+    sheets = page.with_suffix(ENDING) if has_pdf() else None
+    require_writable(signed, page, sheets)
     definition = read_definition(criteria, signed_by=signed_by)
     if not terminal.as_json:
         show_reach(definition.criteria, sealed_parts(version), terminal)
         terminal.say()
-    signed = output or criteria.with_name(f"{criteria.stem}-{bundle.stem}.json")
     with terminal.steps() as progress:
         found = accept(
             bundle, version, definition, signed, who=who, again=again, key=key, progress=progress
         )
-    page = report or signed.with_suffix(".html")
-    write_whole(as_utf8(acceptance_page(_content(found, bundle, version, signed))), page)
+    text = acceptance_page(_content(found, bundle, version, signed))
+    for path in (page, sheets):
+        if path is not None:
+            write_page(text, path, foot=f"{signed.name}, sha256 {found.report.sha256}")
     accepted = found.judgement.accepted
     if terminal.as_json:
         terminal.emit(
@@ -57,6 +63,7 @@ def run(
                 "notes": list(found.notes),
                 "report": str(signed),
                 "page": str(page),
+                "pdf": None if sheets is None else str(sheets),
                 "sha256": found.report.sha256,
                 "key": found.report.key,
                 "stage": found.stage,
@@ -73,7 +80,11 @@ def run(
     terminal.say()
     words = headline([(each.criterion, each.met) for each in found.judgement.outcomes])
     terminal.say(one_line(words), "bold green" if accepted else "bold red")
-    terminal.fact("report", f"{page}, to be printed", "bold")
+    terminal.fact("report", str(page), "bold")
+    if sheets is None:
+        terminal.fact("", "no PDF: that takes pip install 'keenline[report]'", "yellow")
+    else:
+        terminal.fact("", f"{sheets}, the same on paper")
     terminal.fact("signed", f"{signed}, sha256 {found.report.sha256[:12]}")
     terminal.fact("stage", found.stage)
     if accepted:

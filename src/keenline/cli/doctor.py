@@ -41,6 +41,7 @@ EXTRAS = {
     "s3": (("obstore",), "images in a bucket"),
     "web": (("fastapi", "jinja2", "python-multipart", "uvicorn"), "images sent over HTTP"),
     "ray": (("ray",), "keenline validate on several machines"),
+    "report": (("reportlab",), "acceptance, POD, study and threshold reports as PDF"),
     "parquet": (("pyarrow",), "scores and results as Parquet"),
 }
 """The extras that this version uses: their packages, and what for."""

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from keenline import __version__
 from keenline.cli.options import require_parquet, require_writable
 from keenline.cli.terminal import Terminal
@@ -36,6 +38,8 @@ class Files:
     def check(self) -> None:
         """Raise OutputError or EnvironmentMissing before the work rather than after it."""
         require_writable(self.report, self.csv, self.parquet)
+        if self.report is not None and self.report.suffix.lower() == ".pdf":
+            raise typer.BadParameter("a report with pictures is HTML, which a browser prints")
         require_parquet(self.parquet)
 
     def write(self, content: ReportContent, inspector: Inspector, terminal: Terminal) -> None:

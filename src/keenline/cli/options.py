@@ -58,6 +58,10 @@ Report = Annotated[
     Path | None,
     typer.Option("--report", help="Write a report, one HTML file.", metavar="FILE"),
 ]
+PageReport = Annotated[
+    Path | None,
+    typer.Option("--report", help="Write a report: one HTML file, or PDF.", metavar="FILE"),
+]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write raw scores as CSV.", metavar="FILE")]
 Parquet = Annotated[
     Path | None,
@@ -150,6 +154,14 @@ def require_writable(*paths: Path | None) -> None:
                 got=problem,
                 next="name a file in a folder that exists and may be written",
             )
+
+
+def require_pdf(path: Path | None) -> None:
+    """Raise EnvironmentMissing now rather than after the work."""
+    if path is not None:
+        from keenline.report.pdf import require_pdf as required
+
+        required(path)
 
 
 def require_parquet(path: Path | None) -> None:

@@ -13,7 +13,15 @@ import typer
 
 from keenline import __version__
 from keenline.cli.failures import failing_calmly
-from keenline.cli.options import Json, OtherEngine, PartPattern, Report, Threads, require_writable
+from keenline.cli.options import (
+    Json,
+    OtherEngine,
+    PageReport,
+    PartPattern,
+    Threads,
+    require_pdf,
+    require_writable,
+)
 from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
 
@@ -83,7 +91,7 @@ def pod(
         Path | None,
         typer.Option("--csv", help="Write each defect, its size and hit.", metavar="FILE"),
     ] = None,
-    report: Report = None,
+    report: PageReport = None,
     engine: OtherEngine = None,
     threads: Threads = 0,
     part_pattern: PartPattern = None,
@@ -97,6 +105,7 @@ def pod(
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
         require_writable(report, csv)
+        require_pdf(report)
         of_a_table = source.suffix.lower() == ".csv"
         if of_a_table != (data is None):
             raise typer.BadParameter("give a bundle and images, or a CSV file alone")
@@ -181,6 +190,7 @@ def _write(
     notes: Sequence[str],
 ) -> None:
     from keenline.data.hit_table import hits_text
+    from keenline.report.pdf import write_page
     from keenline.report.pod_page import pod_page
     from keenline.report.writing import as_utf8, write_whole
 
@@ -188,7 +198,7 @@ def _write(
         write_whole(as_utf8(hits_text(hits)), csv)
     if report is not None:
         page = pod_page(pods, unit, f"Which defects are found: {of.resolve().stem}", facts, notes)
-        write_whole(as_utf8(page), report)
+        write_page(page, report)
 
 
 def _show(pods: dict[str, Pod], unit: str, notes: Sequence[str], terminal: Terminal) -> None:

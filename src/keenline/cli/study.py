@@ -10,7 +10,7 @@ import typer
 
 from keenline.cli import study_recording, study_reporting
 from keenline.cli.failures import failing_calmly
-from keenline.cli.options import Json, Report, require_writable
+from keenline.cli.options import Json, PageReport, require_pdf, require_writable
 from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
 
@@ -85,7 +85,7 @@ def study(
             "--calls", help=_RECORD + "a filled-in sheet; else asked here.", metavar="FILE.csv"
         ),
     ] = None,
-    report: Report = None,
+    report: PageReport = None,
     as_json: Json = False,
 ) -> None:
     """Plan a study of 50 parts, 3 appraisers and 3 trials, record its calls, report by AIAG.
@@ -108,6 +108,7 @@ def study(
             study_recording.record(place, appraiser, calls, bundle, terminal)
         else:
             require_writable(report)
+            require_pdf(report)
             study_reporting.report(place, report, terminal)
 
 

@@ -20,8 +20,8 @@ def report(folder: Path, page: Path | None, terminal: Terminal) -> None:
     from keenline.data.study_folder import appraisers_of, by_part, read_calls, read_study
     from keenline.errors import Code, DatasetError
     from keenline.evaluation.attribute_study import attribute_study
+    from keenline.report.pdf import write_page
     from keenline.report.study_page import study_page, study_record
-    from keenline.report.writing import as_utf8, write_whole
 
     study = read_study(folder)
     recorded = {name: read_calls(study, name) for name in appraisers_of(study)}
@@ -42,7 +42,7 @@ def report(folder: Path, page: Path | None, terminal: Terminal) -> None:
     facts = _facts(study)
     if page is not None:
         text = study_page(found, f"Attribute study: {study.title}", facts, notes)
-        write_whole(as_utf8(text), page)
+        write_page(text, page)
     if terminal.as_json:
         terminal.emit(study_record(found) | {"study": study.id, "notes": list(notes)})
         return

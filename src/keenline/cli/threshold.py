@@ -10,7 +10,7 @@ import typer
 
 from keenline.cli.changes import follow
 from keenline.cli.failures import failing_calmly
-from keenline.cli.options import BundlePath, Json, require_writable
+from keenline.cli.options import BundlePath, Json, require_pdf, require_writable
 from keenline.cli.store_place import Since, Until, moment
 from keenline.cli.terminal import Terminal
 
@@ -94,7 +94,7 @@ def threshold(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", help="Draw cost curves into one HTML file.", metavar="FILE"),
+        typer.Option("--report", help="Draw cost curves: one HTML file, or PDF.", metavar="FILE"),
     ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Write the thresholds into the bundle, with a record.")
@@ -118,6 +118,7 @@ def threshold(
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
         require_writable(report, output)
+        require_pdf(report)
         if (output or by) and not apply:
             raise typer.BadParameter("--output and --by go with --apply")
         if at and apply:

@@ -10,8 +10,8 @@ from keenline.evaluation.choosing import Choice
 from keenline.evaluation.cost_curve import CostCurve
 from keenline.evaluation.scored import Fates
 from keenline.report.cost_chart import cost_chart
+from keenline.report.pdf import write_page
 from keenline.report.plain_page import figures, paragraph, plain_page, section, table
-from keenline.report.writing import as_utf8, write_whole
 from keenline.types import GOOD
 
 _MEANING = (
@@ -40,7 +40,7 @@ class ThresholdContent:
 
 
 def write_threshold_page(content: ThresholdContent, path: Path) -> None:
-    """Write the page; the file is whole or not there. Raises OutputError."""
+    """Write the page, as PDF where `path` ends so; raises as `write_page` does."""
     sections = [section("What becomes of the parts", _table(content), note=_MEANING)]
     if content.promises:
         sections.insert(0, section("Promised", *map(paragraph, content.promises)))
@@ -58,7 +58,7 @@ def write_threshold_page(content: ThresholdContent, path: Path) -> None:
         footer="Thresholds chosen on a set of parts look better on it than on others: confirm them "
         "on parts that were not used here.",
     )
-    write_whole(as_utf8(page), path)
+    write_page(page, path)
 
 
 def _table(content: ThresholdContent) -> str:

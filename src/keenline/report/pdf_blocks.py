@@ -1,0 +1,124 @@
+"""The tree of a page turned into blocks for paper: headings, paragraphs, tables, charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from keenline.report.page_tree import Node
+from keenline.report.pdf_drawing import drawing
+from keenline.report.pdf_table import table
+from keenline.report.pdf_type import MUTED, drawable, style
+
+_FACTS = 3  # in a row
+_ROOM = 70.0  # a heading needs below it, in points
+_CHART = 430.0  # widest, in points
+_CHART_ROOM = 300.0  # a section with a chart needs, so that its heading is not left alone
+
+
+def blocks(tree: Node, wide: float) -> list[Any]:
+    """The whole page as flowables, `wide` points wide; raises ValueError for what it cannot set."""
+    body = next(tree.all("body"))
+    return [block for part in body.nodes for block in _block(part, wide)]
+
+
+def _block(node: Node, wide: float) -> Iterator[Any]:
+    if node.name in ("header", "main", "section", "div", "details", "footer"):
+        yield from _inside(node, wide)
+    elif node.name in ("h2", "h3", "summary"):
+        yield from _heading(node)
+    elif node.name in ("h1", "p"):
+        yield from _paragraph(node)
+    elif node.name == "table":
+        yield table(node, wide)
+    elif node.name == "dl":
+        if node.nodes:
+            yield _facts(node, wide)
+    elif node.name == "pre":
+        yield from _code(node)
+    elif node.name == "figure":
+        yield from _figure(node, wide)
+    else:
+        raise ValueError(f"a page with {node.name} cannot be set on paper")
+
+
+def _inside(node: Node, wide: float) -> Iterator[Any]:
+    from reportlab.platypus import CondPageBreak, HRFlowable, Spacer
+
+    if node.name == "footer":
+        yield Spacer(1, 12)
+        yield HRFlowable(width="100%", thickness=0.5, color=MUTED)
+    if node.name == "section" and any(True for _ in node.all("figure")):
+        yield CondPageBreak(_CHART_ROOM)
+    for each in node.nodes:
+        if node.name == "footer" and each.name == "p":
+            each.attributes["class"] = "note"
+        yield from _block(each, wide)
+
+
+def _heading(node: Node) -> Iterator[Any]:
+    from reportlab.platypus import CondPageBreak, Paragraph
+
+    yield CondPageBreak(_ROOM)
+    made = Paragraph(_set(node), style("h2" if node.name == "h2" else "h3"))
+    if node.name == "h2":
+        made.in_outline = drawable(node.text)
+    yield made
+
+
+def _paragraph(node: Node) -> Iterator[Any]:
+    from reportlab.platypus import Paragraph
+
+    if not node.text.strip():
+        return
+    known = [name for name in node.classes if name in ("kind", "headline", "note")]
+    name = "h1" if node.name == "h1" else known[0] if known else "p"
+    yield Paragraph(_set(node), style(name))
+
+
+def _facts(node: Node, wide: float) -> Any:
+    from reportlab.platypus import Paragraph, Table
+
+    cells = []
+    for pair in node.nodes:
+        name, value = (next(pair.all(each)) for each in ("dt", "dd"))
+        cells.append(
+            [Paragraph(_set(name), style("fact-name")), Paragraph(_set(value), style("fact"))]
+        )
+    cells += [[]] * (-len(cells) % _FACTS)
+    rows = [cells[at : at + _FACTS] for at in range(0, len(cells), _FACTS)]
+    made = Table(rows, colWidths=[wide / _FACTS] * _FACTS, spaceAfter=4, splitInRow=1)
+    made.setStyle(
+        [
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("TOPPADDING", (0, 0), (-1, -1), 2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
+        ]
+    )
+    return made
+
+
+def _code(node: Node) -> Iterator[Any]:
+    """Line by line, each as far from the left as it was."""
+    from reportlab.platypus import Paragraph
+
+    for line in node.text.splitlines():
+        look = style("code")
+        words = line.lstrip(" ")
+        look.leftIndent = 6.0 * (len(line) - len(words)) + 8
+        look.firstLineIndent = -8
+        yield Paragraph(escape(drawable(words)), look)
+
+
+def _figure(node: Node, wide: float) -> Iterator[Any]:
+    from reportlab.platypus import Spacer
+
+    for chart in node.all("svg"):
+        yield drawing(chart, min(wide, _CHART))
+        yield Spacer(1, 6)
+
+
+def _set(node: Node) -> str:
+    return escape(drawable(" ".join(node.text.split())))
