@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.cli.conftest import Keenline
+from tests.lifecycle.test_readiness import taught_bundle
 from tests.store.records import result
 from typer.testing import CliRunner
 
+from keenline.bundle import read_bundle
 from keenline.challenge_settings import ChallengePart, ChallengeSettings
 from keenline.cli.app import app
 from keenline.station.challenge import CHALLENGE_FILE, Challenges
@@ -87,6 +90,44 @@ def test_asked_in_the_terminal(keenline: Keenline, store: Path):
     shown = keenline("audit", "show", store).out
     assert shown.count(" review ") == 1
     assert "scratch by Ada" in shown
+
+
+def test_a_sitting_is_one_line_in_the_ledger_of_the_bundle_at_the_station(
+    keenline: Keenline, store: Path, tmp_path: Path
+):
+    bundle = taught_bundle(tmp_path)
+    decided = replace(result(9, verdict=Verdict.REVIEW), bundle_sha256=read_bundle(bundle).sha256)
+    database = Database(f"sqlite:///{store}")
+    place = ImageFolder(tmp_path / "images", "png", reserve_bytes=0)
+    image = np.full((192, 256, 3), 9, np.uint8)
+    view = replace(decided.views[0], image_sha256=image_sha256(image))
+    place.put(view.image_sha256, encode(image, "png"))
+    sink = ResultSink(database)
+    sink.deliver([replace(decided, views=(view,))])
+    sink.close()
+    config = tmp_path / "station.toml"
+    config.write_text(
+        f'station = "press-4"\nbundle = "{bundle.name}"\n'
+        f'[store]\ndatabase = "sqlite:///{store.name}"\n'
+        '[store.images]\nkind = "disk"\nfolder = "images"\n'
+    )
+    command = [
+        "review",
+        str(config),
+        "--next",
+        "--by",
+        "Ada",
+        "--new-class",
+        "--station",
+        "press-4",
+    ]
+    ran = CliRunner().invoke(app, command, input="good\ngood\ngood\nq\n")
+    assert ran.exit_code == 0, ran.output
+    assert "line 1 of part.keen.log" in ran.stdout
+    shown = keenline("audit", "show", bundle).out
+    assert "review     Ada: 1 results judged: 1 good, 0 defect, 0 unclear" in shown
+    assert keenline("audit", "verify", bundle).code == 0
+    assert keenline("audit", "verify", config).code == 0
 
 
 def test_a_bundle_that_is_none_ends_calmly(keenline: Keenline, store: Path, tmp_path: Path):

@@ -35,6 +35,7 @@ from keenline.cli import (
     results,
     review,
     shadow,
+    signer,
     simulate,
     station,
     study,
@@ -93,6 +94,7 @@ app.command("audit")(audit.audit)
 app.command("acceptance")(acceptance.acceptance)
 app.command("readiness")(readiness.readiness)
 app.command("authority")(authority.authority)
+app.command("signer")(signer.signer)
 
 
 def _version(asked: bool) -> None:

@@ -68,8 +68,9 @@ def audit(
 ) -> None:
     """Check an audit trail, or show the entries of a period.
 
-    Of a station's store: every result and event. Of a bundle: stages, thresholds, acceptances and
-    authority in the ledger beside it, and whether the bundle is what its ledger says.
+    Of a station's store: every result and event. Of a bundle: stages, thresholds, acceptances,
+    authority given and refused, reviews and who may sign, in the ledger beside it, and whether the
+    bundle is what its ledger says.
 
     verify checks every entry and every record, and names the first that is broken. It says a head
     of each chain: noted elsewhere and given with --head later, it shows also what was cut off.

@@ -114,7 +114,7 @@ def review(
             place = image_place(table.images, folder)
         query: Query = Query(station=station, since=begin, until=end)
         settings: OrderSettings = replace(OrderSettings(), band=band, audit_share=audit_share)
-        desk = review_steps.Desk(database, place, query, settings, terminal)
+        desk = review_steps.Desk(database, place, query, settings, terminal, _bundle(store))
         with closing(database), closing(place):
             if next_one:
                 desk.ask(by, limit, new_class=new_class)
@@ -126,3 +126,15 @@ def review(
                 desk.to_dataset(to_dataset)
             else:
                 desk.show(limit or _LISTED)
+
+
+def _bundle(store: str) -> Path | None:
+    """The bundle at the station, where `store` names its configuration and the file is here."""
+    from keenline.errors import StationError
+    from keenline.lifecycle.promotion import Post
+
+    try:
+        found = Post.read(Path(store)).bundle if store.endswith(".toml") else None
+    except StationError:
+        return None  # a file with nothing but [store] is enough to judge
+    return found if found is not None and found.exists() else None

@@ -13,7 +13,9 @@ from rich.text import Text
 from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
 from keenline.cli.verdicts import COLOURS
-from keenline.errors import ReviewError
+from keenline.errors import KeenlineError, ReviewError
+from keenline.lifecycle.ledger import ledger_of
+from keenline.lifecycle.review_session import note_session
 from keenline.review.judging import FORM, classes_known, record, review, said_of
 from keenline.review.labelled_folder import write_folder
 from keenline.review.order import Asked, OrderSettings
@@ -22,7 +24,7 @@ from keenline.review.tables import named_in, read_table, scores_of, write_table
 from keenline.store.database import Database
 from keenline.store.images import ImageFolder, ImagePlace, read_image
 from keenline.store.queries import Query, find
-from keenline.store.remarking import HOLDER, release, results_by_id, reviews_of
+from keenline.store.remarking import HOLDER, images_kept, release, results_by_id, reviews_of
 
 if TYPE_CHECKING:
     from keenline.store.remarks import Review, Role
@@ -41,6 +43,8 @@ class Desk:
     query: Query
     settings: OrderSettings
     terminal: Terminal
+    bundle: Path | None = None
+    """That of the station, whose ledger says that it was looked at."""
 
     def show(self, limit: int) -> None:
         """List what waits, and what the audits say."""
@@ -67,7 +71,19 @@ class Desk:
         terminal = self.terminal
         asked = waiting(self.database, self.query, self.settings, limit)
         known = self._known([each.result for each in asked], new_class)
-        judged = 0
+        judged: list[Review] = []
+        try:
+            self._ask_each(asked, by, known, judged)
+        finally:  # also when the person leaves with Ctrl-C: what was said is kept
+            self._note(judged, [each.result for each in asked])
+        terminal.say()
+        terminal.fact("judged", f"{len(judged)}", "bold")
+        self._say_audits(audited(self.database, self.query, self.settings))
+
+    def _ask_each(
+        self, asked: list[Asked], by: str, known: frozenset[str], judged: list[Review]
+    ) -> None:
+        terminal = self.terminal
         for place, each in enumerate(asked, start=1):
             terminal.say()
             terminal.row(_line(each))
@@ -80,10 +96,7 @@ class Desk:
                 break
             if made:
                 record(self.database, made, [each.result], HOLDER)
-                judged += 1
-        terminal.say()
-        terminal.fact("judged", f"{judged}", "bold")
-        self._say_audits(audited(self.database, self.query, self.settings))
+                judged += made
 
     def export(self, file: Path, limit: int | None) -> None:
         """Write what waits as a table."""
@@ -112,6 +125,8 @@ class Desk:
         of = [result for result in every if result.result_id in judged]
         kept = record(self.database, made, of, HOLDER)
         by_id = {result.result_id: result for result in of}
+        if kept:
+            self._note(made, of)
         misses = sum(confirmed_miss(by_id[each.result_id], each) for each in made)
         if self.terminal.as_json:
             self.terminal.emit({"file": str(file), "kept": kept, "misses": misses})
@@ -125,7 +140,8 @@ class Desk:
         every = results_by_id(self.database, reviews)
         wanted = [result for result in every.values() if self._is_meant(result)]
         judged = [(result, person(reviews[result.result_id])) for result in wanted]
-        written = write_folder(folder, judged, self._read)
+        kept = images_kept(self.database, wanted)
+        written = write_folder(folder, judged, self._read, kept)
         release(self.database, written.images)
         if self.terminal.as_json:
             self.terminal.emit(
@@ -163,6 +179,19 @@ class Desk:
             self.terminal.fact("kept", said_of(made), "green")
             return [made]
 
+    def _note(self, judged: list[Review], results: list[Result]) -> None:
+        """One line in the ledger of the bundle at the station, where it decided any of these."""
+        if self.bundle is None or not judged:
+            return
+        try:
+            line = note_session(self.bundle, judged, {each.result_id: each for each in results})
+        except KeenlineError as error:
+            # The judgements stand in the audit trail of the store, whatever becomes of this line.
+            self.terminal.complain(f"no line in the ledger of {self.bundle}", error.what)
+            return
+        if line is not None and not self.terminal.as_json:
+            self.terminal.fact("ledger", f"line {line.number} of {ledger_of(self.bundle).name}")
+
     def _known(self, results: list[Result], new_class: bool) -> frozenset[str]:
         return frozenset() if new_class else classes_known(results, reviews_of(self.database))
 
@@ -177,8 +206,9 @@ class Desk:
     def _paths(self, result: Result) -> list[str]:
         """Where the images are: files in a folder, else their names in the bucket."""
         found = []
+        kept = images_kept(self.database, [result])
         for view in result.views:
-            if not view.image_kept:
+            if view.image_sha256 not in kept:
                 continue
             name = view.image_sha256
             if isinstance(self.place, ImageFolder):

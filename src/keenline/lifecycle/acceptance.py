@@ -24,7 +24,8 @@ from keenline.lifecycle.judgement import Judgement, Measured, judge, quantile
 from keenline.lifecycle.ledger import append
 from keenline.lifecycle.reach import reach, sealed_parts, unasked
 from keenline.lifecycle.signed_file import Signed, write_signed
-from keenline.lifecycle.signing import signing_key
+from keenline.lifecycle.signers import require_signer
+from keenline.lifecycle.signing import public_of, signing_key
 from keenline.lifecycle.stages import NEXT, move
 from keenline.models.base import Progress, silent
 from keenline.training.evaluate import evaluate
@@ -83,15 +84,18 @@ def accept(
     Everything that can fail without opening the set is tried before it is opened. again: why a set
     that was opened before may be used once more. The answer is a line in the ledger of the bundle;
     when it is accepted, so is its stage. Raises LifecycleError (ACCEPTANCE_CHANGED,
-    ACCEPTANCE_UNREACHABLE), DatasetError (DATASET_SEALED when it was opened before and `again` is
-    empty, and what `open_sealed` raises), BundleError, OutputError, CredentialError.
+    ACCEPTANCE_UNREACHABLE, ACCEPTANCE_SIGNER), DatasetError (DATASET_SEALED when it was opened
+    before and `again` is empty, and what `open_sealed` raises), BundleError, OutputError,
+    CredentialError.
     """
+    private = signing_key(key)
+    require_signer(bundle, definition.signed.key, "the criteria")
+    require_signer(bundle, public_of(private), "the report")
     line = line_of(definition, version_file)
     require_reachable(definition, version_file)
     earlier = earlier_openings(version_file)
     _require_unopened(version_file, earlier, again)
     check_writable(report)
-    private = signing_key(key)
     inspector = Inspector.open(bundle)
     purpose = f"acceptance of {bundle.name} {inspector.bundle.sha256[:12]}"
     if again:

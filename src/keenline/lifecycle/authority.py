@@ -7,7 +7,7 @@ from pathlib import Path
 from keenline.bundle import Bundle, Manifest, read_bundle
 from keenline.errors import Code, LifecycleError
 from keenline.lifecycle.class_facts import class_facts
-from keenline.lifecycle.ledger import change, read_ledger
+from keenline.lifecycle.ledger import append, change, read_ledger
 from keenline.lifecycle.readiness import Readiness, authority_of, readiness, with_authority
 from keenline.types import Authority
 
@@ -25,11 +25,18 @@ def checklist(bundle: Path) -> tuple[Readiness, ...]:
 def grant(bundle: Path, name: str, *, who: str, why: str) -> Bundle:
     """Let a class reject on its own, with a line in the ledger.
 
-    Raises LifecycleError (AUTHORITY_NOT_READY) when a gate does not pass or the bundle does not
-    know the class, and as `ledger.change` does; nothing is changed then.
+    Raises LifecycleError (AUTHORITY_NOT_READY) when a gate does not pass, which the ledger then
+    says, or the bundle does not know the class, and as `ledger.change` does; the bundle is not
+    changed then.
     """
     found = _of(bundle, name)
     if not found.is_ready:
+        now = read_bundle(bundle).sha256
+        words = f"{name} may not reject, which was asked for because {why}: {found.why_not}"
+        append(
+            bundle, "refused", who=who, why=words, before=now, after=now,
+            facts={"class": name} | _said_of(found),
+        )  # fmt: skip
         raise LifecycleError(
             Code.AUTHORITY_NOT_READY,
             f"The class {name} may not reject yet",
@@ -90,10 +97,14 @@ def _set(
 ) -> Bundle:
     before = authority_of(read_bundle(bundle).manifest.recipe, name)
     facts = {"class": name, "authority": f"{before.value} -> {authority.value}"}
-    facts |= {g.name: f"{'pass' if g.passes else 'fail'}: {g.has}" for g in found.gates}
+    facts |= _said_of(found)
 
     def changed(manifest: Manifest) -> Manifest:
         return with_authority(manifest, name, authority)
 
     words = f"{name} {before.value} -> {authority.value}: {why}"
     return change(bundle, "authority", changed, who=who, why=words, facts=facts)
+
+
+def _said_of(found: Readiness) -> dict[str, str]:
+    return {g.name: f"{'pass' if g.passes else 'fail'}: {g.has}" for g in found.gates}

@@ -27,6 +27,7 @@ Event = Literal[
     "learnt",
     "review",
     "user",
+    "refused",
 ]
 
 
@@ -35,7 +36,9 @@ class LedgerLine(ChainedLine):
     """One line: what happened, by whom and why."""
 
     event: str
-    """An `Event`; `learnt`: trained, taught or updated; `evidence`: something was measured."""
+    """An `Event`; `learnt`: trained, taught or updated; `evidence`: something was measured;
+    `review`: people judged results of the bundle; `user`: who may sign for it; `refused`: authority
+    that was asked for and not given."""
     who: str
     why: str
     before: str = ""

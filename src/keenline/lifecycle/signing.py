@@ -35,21 +35,27 @@ def signing_key(path: Path | None = None) -> Path:
     return place
 
 
-def signed(content: Mapping[str, Any], key: Path) -> dict[str, Any]:
-    """The content with its sha256, the number of the key, and the signature.
+def public_of(key: Path) -> str:
+    """The number of a private key by which people know it: 64 hexadecimal digits.
 
     Raises CredentialError for a key that is none.
     """
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    private = _private(key)
-    data = canonical(content)
-    public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    public: bytes = _private(key).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return public.hex()
+
+
+def signed(content: Mapping[str, Any], key: Path) -> dict[str, Any]:
+    """The content with its sha256, the number of the key, and the signature.
+
+    Raises CredentialError for a key that is none.
+    """
     return {
         "content": dict(content),
         "sha256": sha256_of(content),
-        "key": public.hex(),
-        "signature": private.sign(data).hex(),
+        "key": public_of(key),
+        "signature": _private(key).sign(canonical(content)).hex(),
     }
 
 
