@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from tests.store.conftest import NewDatabase
 from tests.store.records import result
 
 from keenline.errors import Code, StoreError
+from keenline.store import migrations
 from keenline.store.database import Database
 from keenline.store.migrating import VERSION_TABLE, newest, require_current, upgrade
 from keenline.store.results import ResultSink
@@ -93,3 +99,14 @@ def test_an_empty_database_is_not_current(database: Database):
 
 def test_newest_is_the_file_with_the_highest_number():
     assert newest() == "0002"
+
+
+def test_the_names_of_the_files_are_what_alembic_finds_in_them():
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__path__[0])))
+    assert ScriptDirectory.from_config(config).get_heads() == [newest()]
+
+
+def test_asking_a_store_does_not_import_alembic():
+    asks = "import sys, keenline.store.migrating; sys.exit('alembic' in sys.modules)"
+    subprocess.run([sys.executable, "-c", asks], check=True)

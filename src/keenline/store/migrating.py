@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, column, inspect, select, table
 
 from keenline.errors import Code, StoreError
 from keenline.store.database import Database
@@ -30,9 +27,7 @@ def upgrade(database: Database) -> None:
     with database.writing() as connection:
         database.lock(connection, "schema")
         if _current(connection, database.name) != newest():
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _migrate(connection)
 
 
 def require_current(database: Database) -> None:
@@ -50,22 +45,21 @@ def require_current(database: Database) -> None:
 
 def newest() -> str:
     """The schema of this version of Keenline."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
+    return max(_known())
 
 
 def _current(connection: Connection, where: str) -> str | None:
     """The schema that is there, None for an empty database; raises StoreError STORE_SCHEMA."""
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    found = context.get_current_revision()
+    here = inspect(connection)
+    found = None
+    if here.has_table(VERSION_TABLE):
+        found = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
     if found is None:
         _refuse_tables_of_others(connection, where)
         return None
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found not in known:
+    if found not in _known():
         raise _newer(f"schema {found}, newer than {newest()}", where)
-    return found
+    return str(found)
 
 
 def _refuse_tables_of_others(connection: Connection, where: str) -> None:
@@ -84,8 +78,20 @@ def _newer(got: str, where: str) -> StoreError:
     return store_error(Code.STORE_SCHEMA, got, where, next_step)
 
 
-def _config() -> Config:
+def _known() -> frozenset[str]:
+    """The number of every migration, as its file is named: `r0002_remarks.py`.
+
+    Read without alembic, whose import takes longer than most questions to the store.
+    """
+    names = (re.match(r"r(\d{4})_", path.name) for path in (_FOLDER / "versions").iterdir())
+    return frozenset(name[1] for name in names if name)
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.attributes["version_table"] = VERSION_TABLE
-    return config
+    config.attributes |= {"version_table": VERSION_TABLE, "connection": connection}
+    command.upgrade(config, "head")
