@@ -22,6 +22,7 @@ def labelled(plates: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_classes_are_told_with_their_bounds(
     keenline: Keenline, learnt: Path, labelled: Path, tmp_path: Path
 ):
@@ -61,6 +62,7 @@ def test_defects_that_are_for_measuring_are_not_learnt(
     assert not (tmp_path / "x.keen").exists()
 
 
+@pytest.mark.slow
 def test_the_record_tells_what_reading_the_labels_found(
     keenline: Keenline, learnt: Path, labelled: Path, tmp_path: Path
 ):

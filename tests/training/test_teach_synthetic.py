@@ -64,6 +64,7 @@ def test_synthetic_images_are_learnt_from_and_not_counted(tmp_path, plain, label
     assert Inspector.open(taught.path).inspect(labelled.defects[0].image).prediction is not None
 
 
+@pytest.mark.slow
 def test_what_is_made_of_every_held_out_image_teaches_nothing_while_they_are_measured(
     tmp_path, plain, labelled, made
 ):
