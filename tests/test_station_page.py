@@ -13,6 +13,7 @@ from keenline.errors import Code
 from keenline.station.settings import (
     EngineTable,
     HandshakeSettings,
+    ShadowTable,
     TrackingSettings,
     TriggerSettings,
 )
@@ -27,6 +28,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`[handshake]`": HandshakeSettings,
     "`[tracking]`": TrackingSettings,
     "`[engine]`": EngineTable,
+    "`[shadow]`": ShadowTable,
     "`[metrics]`": MetricsSettings,
 }
 ELSEWHERE = {"cameras", "plc", "store", "mqtt", "sparkplug", "opcua"}
@@ -41,6 +43,8 @@ def section(title: str) -> str:
 def shown(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`"
 
 

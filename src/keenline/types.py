@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -260,3 +261,27 @@ class LineEvent:
     time: datetime
     """UTC."""
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowAnswer:
+    """What a bundle in shadow says of one result."""
+
+    result_id: str
+    station: str
+    time: datetime
+    """UTC, when it was asked."""
+    bundle_sha256: str
+    verdict: Verdict
+    classes: tuple[str, ...]
+    """Defect classes that it named, sorted."""
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    """Score of each camera's image."""
+    reasons: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    """SHA-256 of images that were handed over to be kept because of this answer."""
+
+    @property
+    def answer_id(self) -> str:
+        """The same for the same bundle and result: 64 hexadecimal digits."""
+        return hashlib.sha256(f"{self.bundle_sha256} {self.result_id}".encode()).hexdigest()

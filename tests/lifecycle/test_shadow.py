@@ -24,8 +24,8 @@ from keenline.store.audit import verify
 from keenline.store.database import Database
 from keenline.store.migrating import upgrade
 from keenline.store.remarking import events_of
-from keenline.store.remarks import Finding, Review, ShadowAnswer
-from keenline.types import Result, Verdict
+from keenline.store.remarks import Finding, Review
+from keenline.types import Result, ShadowAnswer, Verdict
 
 PLAN = Plan()
 

@@ -10,8 +10,8 @@ import pytest
 from tests.store.records import result
 
 from keenline.review.order import OrderSettings, Said, Why, in_order, is_audited
-from keenline.store.remarks import Finding, Review, ShadowAnswer
-from keenline.types import Result, Verdict
+from keenline.store.remarks import Finding, Review
+from keenline.types import Result, ShadowAnswer, Verdict
 
 NO_AUDIT = OrderSettings(audit_share=0.0)
 

@@ -15,12 +15,12 @@ from keenline.store.database import Database
 from keenline.store.images import ImageFolder
 from keenline.store.migrating import upgrade
 from keenline.store.remarking import answers_of, hold, keep, release, results_by_id, reviews_of
-from keenline.store.remarks import Finding, Review, ShadowAnswer
+from keenline.store.remarks import Finding, Review
 from keenline.store.results import ResultSink
 from keenline.store.retention import Retention
 from keenline.store.schema import tables
 from keenline.store.settings import RetentionSettings
-from keenline.types import Box, Verdict
+from keenline.types import Box, ShadowAnswer, Verdict
 
 RESULTS = [result(n) for n in range(1, 5)]
 

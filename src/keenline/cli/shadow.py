@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Action(StrEnum):
     """What to do."""
 
+    BEGIN = "begin"
     RUN = "run"
     SHOW = "show"
     RECORD = "record"
@@ -33,8 +34,8 @@ def shadow(
     action: Annotated[
         Action,
         typer.Argument(
-            help="run, show, record, or plan.",
-            metavar="run|show|record|plan",
+            help="begin, run, show, record, or plan.",
+            metavar="begin|run|show|record|plan",
             show_default=False,
         ),
     ],
@@ -60,7 +61,10 @@ def shadow(
     ] = None,
     images: ImagesFolder = None,
     by: Annotated[
-        str | None, typer.Option("--by", help="record: who writes it down.", metavar="NAME")
+        str | None, typer.Option("--by", help="begin, record: who does it.", metavar="NAME")
+    ] = None,
+    why: Annotated[
+        str | None, typer.Option("--why", help="begin: the reason; recorded.", metavar="TEXT")
     ] = None,
     good: Annotated[
         float, typer.Option("--good", help="Share of disagreements that is fine.")
@@ -80,9 +84,11 @@ def shadow(
 ) -> None:
     """Let a bundle judge stored images beside the decisions that stand, and compare.
 
-    run inspects the kept images of a period that the bundle has not seen, stores what it says, and
-    shows; show compares anew, with the judgements that `keenline review` kept since; record writes
-    the agreement of each class into the bundle's ledger; plan says how many parts a claim takes.
+    begin brings a bundle to the stage shadow, in which a station may ask it beside the one that
+    decides (its table [shadow]). run inspects the kept images of a period that the bundle has not
+    seen, stores what it says, and shows; show compares anew, with the judgements that `keenline
+    review` kept since; record writes the agreement of each class into the bundle's ledger; plan
+    says how many parts a claim takes.
     """
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
@@ -95,6 +101,11 @@ def shadow(
             raise typer.BadParameter(str(error)) from error
         if action is Action.PLAN:
             shadow_steps.show_plan(plan, terminal)
+            return
+        if action is Action.BEGIN:
+            if bundle is None or not by or not why:
+                raise typer.BadParameter("begin needs BUNDLE, --by NAME and --why TEXT")
+            shadow_steps.begin(bundle, by, why, terminal)
             return
         if bundle is None or store is None:
             raise typer.BadParameter(f"{action} needs BUNDLE and STORE")

@@ -23,13 +23,20 @@ from keenline.lifecycle.shadow import (
     compare,
     names_of,
 )
+from keenline.lifecycle.stages import move
 from keenline.review.queue import by_result
 from keenline.store.database import Database
 from keenline.store.images import ImagePlace, read_image
 from keenline.store.queries import Query, find
-from keenline.store.remarking import answers_of, keep, keep_event, results_by_id, reviews_of
-from keenline.store.remarks import ShadowAnswer
-from keenline.types import LineEvent, Verdict
+from keenline.store.remarking import (
+    answers_of,
+    images_kept,
+    keep,
+    keep_event,
+    results_by_id,
+    reviews_of,
+)
+from keenline.types import LineEvent, ShadowAnswer, Verdict
 
 _BATCH = 50
 _SHOWN = 20
@@ -59,7 +66,8 @@ class Comparing:
         answers: list[ShadowAnswer] = []
         missing = said = 0
         with self.terminal.steps() as progress:
-            found = asked(inspector, names[0], open_, lambda name: read_image(place, name))
+            kept = images_kept(self.database, open_)
+            found = asked(inspector, names[0], open_, lambda name: read_image(place, name), kept)
             for place_, answer in enumerate(found, start=1):
                 progress("inspecting", place_, len(open_))
                 if answer is None:
@@ -193,6 +201,19 @@ class Comparing:
                 "more": found.test.more,
             },
         }
+
+
+def begin(bundle: Path, by: str, why: str, terminal: Terminal) -> None:
+    """Bring a bundle to the stage in which a station may ask it beside the one that decides."""
+    moved = move(bundle, "shadow", who=by, why=why)
+    if terminal.as_json:
+        terminal.emit({"bundle": str(bundle), "sha256": moved.sha256, "stage": "shadow"})
+        return
+    terminal.fact("stage", "shadow", "green")
+    terminal.fact("bundle", f"{bundle}, sha256 {moved.sha256[:12]}", "bold")
+    terminal.say()
+    terminal.say("Ask it beside a bundle that decides, by a table in the file of the station:")
+    terminal.say(f'[shadow]\nbundle = "{bundle.name}"')
 
 
 def show_plan(plan: Plan, terminal: Terminal) -> None:

@@ -136,6 +136,7 @@ def _describe(plant: Plant, terminal: Terminal) -> None:
     terminal.fact("cameras", cameras)
     terminal.fact("PLC", config.plc.kind if config.plc is not None else "none")
     terminal.fact("trigger", config.trigger.source)
+    _describe_shadow(plant, terminal)
     terminal.fact("records", config.store.database)
     served = [forwarder.sink.name for forwarder in plant.forwarders[1:]]
     terminal.fact("published", ", ".join(served) or "nowhere")
@@ -143,6 +144,17 @@ def _describe(plant: Plant, terminal: Terminal) -> None:
         assert config.metrics is not None
         address = f"http://{config.metrics.host}:{plant.metrics.port}/metrics"
         terminal.fact("metrics", address)
+
+
+def _describe_shadow(plant: Plant, terminal: Terminal) -> None:
+    table, shadow = plant.config.shadow, plant.station.shadow
+    if table is None:
+        return
+    if plant.station.programme is None or shadow is not None:  # only checked, or in work
+        terminal.fact("shadow", f"{table.bundle}, which decides nothing")
+    else:
+        words = f"{table.bundle} may not run here; shadow-refused in the log says why"
+        terminal.fact("shadow", words, "yellow")
 
 
 def _conclude(plant: Plant, terminal: Terminal) -> None:

@@ -20,6 +20,7 @@ from keenline.station.challenge import CHALLENGE_FILE
 from keenline.station.metrics import MetricsServer, StationMetrics
 from keenline.station.opening import StationPlan
 from keenline.station.ports import StationFacts
+from keenline.station.settings import ShadowTable
 from keenline.station.station import Station
 from keenline.store.opening import Store, open_database, open_store
 from keenline.store.queries import Query, find
@@ -137,22 +138,23 @@ class Plant:
             raise _joined(self.config.station, problems)
 
     def reload(self, path: Path) -> None:
-        """Change to the bundle and recipe that the file of the configuration names now.
+        """Change to the bundle, recipe and shadow that the file of the configuration names now.
 
         A bundle that cannot be used, or a file that changes anything else, is reported as an
         event, and the station goes on as before.
         """
         try:
             config = load_station(path)
-            same = {"bundle": self.config.bundle, "recipe": self.config.recipe}
+            same = {name: getattr(self.config, name) for name in ("bundle", "recipe", "shadow")}
             if config.model_copy(update=same) != self.config:
                 raise StationError(
                     Code.STATION_INVALID,
-                    "Only the bundle and the recipe can be changed while a station runs",
+                    "Only bundle, recipe and [shadow] can be changed while a station runs",
                     next="start the station anew for the other changes",
                 )
             recipe = None if config.recipe is None else load_recipe(self.folder / config.recipe)
-            self.station.change(self.folder / config.bundle, recipe)
+            shadow = _shadow(config, self.folder)
+            self.station.change(self.folder / config.bundle, recipe, shadow)
         except KeenlineError as error:
             code = str(int(error.code))
             self.station.books.event("change-refused", code=code, what=str(error))
@@ -226,8 +228,13 @@ def _plan(config: StationConfig, folder: Path, recipe: Recipe | None) -> Station
         tracking=config.tracking,
         handshake=config.handshake,
         engine=config.engine,
+        shadow=_shadow(config, folder),
         challenge_file=folder / config.journal / CHALLENGE_FILE,
     )
+
+
+def _shadow(config: StationConfig, folder: Path) -> tuple[Path, ShadowTable] | None:
+    return None if config.shadow is None else (folder / config.shadow.bundle, config.shadow)
 
 
 @contextmanager

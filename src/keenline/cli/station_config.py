@@ -19,6 +19,7 @@ from keenline.publish.sparkplug import SparkplugSettings
 from keenline.station.settings import (
     EngineTable,
     HandshakeSettings,
+    ShadowTable,
     TrackingSettings,
     TriggerSettings,
 )
@@ -60,6 +61,7 @@ class StationConfig(StrictTable):
     handshake: HandshakeSettings = HandshakeSettings()
     tracking: TrackingSettings | None = None
     engine: EngineTable = EngineTable()
+    shadow: ShadowTable | None = None
     store: StoreSettings = StoreSettings()
     mqtt: MqttSettings | None = None
     sparkplug: SparkplugSettings | None = None

@@ -15,6 +15,7 @@ from keenline.cli.station_config import MetricsSettings, StationConfig
 
 _ANSWER_S = 3.0
 _MANY_INVALID = 0.05
+_MANY_SKIPPED = 0.05
 _SLOW = 0.8
 _FULL = 0.8
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (compared with, not bound to)
@@ -76,6 +77,7 @@ def findings(seen: Scrape, config: StationConfig, bundle_sha256: str | None) -> 
     yield from _state(seen)
     yield from _parts(seen, config)
     yield from _times(seen, config)
+    yield from _shadow(seen)
     yield from _records(seen)
     yield from _process(seen)
 
@@ -171,6 +173,30 @@ def _within(seen: Scrape, share: float) -> float | None:
     if not total:
         return None
     return min(edge for edge, value in buckets if value >= share * total)
+
+
+def _shadow(seen: Scrape) -> Iterator[Finding]:
+    (of, is_up), *_ = [*seen.each("keenline_shadow_up"), ({}, None)]
+    if is_up is None:
+        return  # there is none
+    answers = round(seen.value("keenline_shadow_answers_total"))
+    differing = round(seen.value("keenline_shadow_differing_total"))
+    words = f"{of['bundle_sha256'][:12]}: {answers} parts, {differing} not as the station decided"
+    skipped = {each["why"]: value for each, value in seen.each("keenline_shadow_skipped_total")}
+    left_out = round(sum(skipped.values()))
+    if not of["bundle_sha256"]:
+        advice = "`shadow-refused` in the log says why; `keenline station --check` too"
+        yield Finding("shadow", Level.WARNING, "it may not run here; the line goes on", advice)
+    elif not is_up:
+        advice = "`shadow-down` in the log says why; its parts are left out"
+        yield Finding("shadow", Level.WARNING, f"{words}; its process is down", advice)
+    elif left_out > _MANY_SKIPPED * (answers + left_out):
+        named = ", ".join(f"{value:.0f} {why}" for why, value in skipped.items() if value)
+        words += f"; {left_out} left out ({named})"
+        yield Finding("shadow", Level.WARNING, words, "a smaller `share`, or more cores")
+    else:
+        words += f"; {left_out} left out" if left_out else ""
+        yield Finding("shadow", Level.OK, words)
 
 
 def _records(seen: Scrape) -> Iterator[Finding]:

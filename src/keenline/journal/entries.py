@@ -1,4 +1,4 @@
-"""Triggers, results and events turned into lines of text and back, each line with its checksum."""
+"""What a station records turned into lines of text and back, each line with its checksum."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from keenline.errors import Code, JournalError
-from keenline.types import LineEvent, Result, Trigger
+from keenline.types import LineEvent, Result, ShadowAnswer, Trigger
 
 _CHECKSUM = 8
 
@@ -22,13 +22,14 @@ class Accepted:
     trigger: Trigger
 
 
-Entry: TypeAlias = Accepted | Result | LineEvent
+Entry: TypeAlias = Accepted | Result | LineEvent | ShadowAnswer
 """One thing that the journal holds."""
 
 
 _ACCEPTED: TypeAdapter[Trigger] = TypeAdapter(Trigger)
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 _EVENT: TypeAdapter[LineEvent] = TypeAdapter(LineEvent)
+_ANSWER: TypeAdapter[ShadowAnswer] = TypeAdapter(ShadowAnswer)
 
 # JSON has no word for NaN and the infinities. As `null`, which pydantic writes unless told, a line
 # could not be read back; as text it can. (Only a type that is no dataclass takes a configuration.)
@@ -37,7 +38,11 @@ _WRITERS: dict[type, TypeAdapter[Any]] = {
     Trigger: TypeAdapter(Trigger | None, config=_TEXT),
     Result: TypeAdapter(Result | None, config=_TEXT),
     LineEvent: TypeAdapter(LineEvent | None, config=_TEXT),
+    ShadowAnswer: TypeAdapter(ShadowAnswer | None, config=_TEXT),
 }
+
+
+_LETTERS: dict[type, bytes] = {Accepted: b"A", Result: b"R", LineEvent: b"E", ShadowAnswer: b"S"}
 
 
 def as_line(entry: Entry) -> bytes:
@@ -81,15 +86,15 @@ def from_line(line: bytes) -> Entry:
             return _RESULT.validate_json(content)
         if letter == b"E":
             return _EVENT.validate_json(content)
+        if letter == b"S":
+            return _ANSWER.validate_json(content)
     except ValidationError as error:
         raise _damaged(str(error)) from error
     raise _damaged(f"a line of kind {letter!r}, which this version does not know")
 
 
 def _letter(entry: Entry) -> bytes:
-    if isinstance(entry, Accepted):
-        return b"A"
-    return b"R" if isinstance(entry, Result) else b"E"
+    return _LETTERS[type(entry)]
 
 
 def _encodable(value: Any) -> Any:

@@ -7,9 +7,8 @@ what the bundle says is stored beside the result.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -21,9 +20,9 @@ from keenline.inference.inspector import Inspector
 from keenline.lifecycle.ledger import read_ledger
 from keenline.lifecycle.readiness import ShadowAgreement
 from keenline.review.order import is_alarm, named_classes
-from keenline.station.rulings import join
-from keenline.store.remarks import Review, ShadowAnswer
-from keenline.types import ANOMALY, Image, Result, Verdict
+from keenline.station.shadow_answers import ViewAnswer, shadow_answer
+from keenline.store.remarks import Review
+from keenline.types import Image, Inspection, Result, ShadowAnswer, Verdict
 
 Kind: TypeAlias = Literal[
     "model missed",
@@ -128,15 +127,17 @@ def asked(
     bundle_sha256: str,
     results: Sequence[Result],
     read: Callable[[str], Image],
+    kept: Container[str] = frozenset(),
 ) -> Iterator[ShadowAnswer | None]:
     """What the bundle says of each result; None where not all of its images are there.
 
+    `kept`: SHA-256 of images that were kept after all, though their results do not say so.
     Raises StoreError AUDIT_BROKEN for an image that is not the one that was inspected.
     """
     for result in results:
         images = [
             (view.camera, _image(view.image_sha256, read))
-            if view.image_kept
+            if view.image_kept or view.image_sha256 in kept
             else (view.camera, None)
             for view in result.views
         ]
@@ -148,23 +149,7 @@ def asked(
             for camera, image in images
             if image is not None
         ]
-        decision = join([(camera, each.decision) for camera, each in found])
-        said = [each.prediction for _, each in found if each.prediction is not None]
-        named = {region.class_name for prediction in said for region in prediction.regions}
-        scores = {
-            camera: None if each.prediction is None else each.prediction.score
-            for camera, each in found
-        }
-        yield ShadowAnswer(
-            result_id=result.result_id,
-            station=result.station,
-            time=datetime.now(UTC),
-            bundle_sha256=bundle_sha256,
-            verdict=decision.verdict,
-            classes=tuple(sorted(named - {ANOMALY})),
-            scores=scores,
-            reasons=decision.reasons,
-        )
+        yield shadow_answer(result, bundle_sha256, [_view(*each) for each in found])
 
 
 def compare(
@@ -221,6 +206,15 @@ def _pair(result: Result, answer: ShadowAnswer, reviews: Sequence[Review]) -> Pa
     newest = [each for each in reviews if each.role == "review"][-1:]
     clear = [each for each in newest if each.judgement != "unclear"]
     return Pair(result, answer, calls[-1] if calls else None, clear[0] if clear else None)
+
+
+def _view(camera: str, found: Inspection) -> ViewAnswer:
+    said = found.prediction
+    if said is None:
+        return ViewAnswer(camera, found.decision, None)
+    return ViewAnswer(
+        camera, found.decision, said.score, [region.class_name for region in said.regions]
+    )
 
 
 def _agreement(name: str, different: Sequence[bool]) -> ShadowAgreement:

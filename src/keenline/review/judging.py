@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from keenline.errors import Code, ReviewError
 from keenline.store.database import Database
-from keenline.store.remarking import hold, keep
+from keenline.store.remarking import hold, images_kept, keep
 from keenline.store.remarks import Finding, Judgement, Review, Role
 from keenline.types import ANOMALY, GOOD, Box, Result
 
@@ -80,8 +80,7 @@ def record(
     The images are held before the review stands, so that none of them can go in between.
     Raises StoreError.
     """
-    kept = {view.image_sha256 for result in results for view in result.views if view.image_kept}
-    hold(database, kept - {""}, holder)
+    hold(database, images_kept(database, results), holder)
     return keep(database, reviews)
 
 

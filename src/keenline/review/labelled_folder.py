@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +41,14 @@ def write_folder(
     folder: Path,
     judged: Sequence[tuple[Result, Review]],
     read: Callable[[str], Image],
+    kept: Container[str] = frozenset(),
 ) -> Written:
     """Write `good/`, `defect/`, `labels.manifest` and `provenance.csv` into a new folder.
 
     `judged`: each result with the review that counts; confirmed misses come first. `read` gives
-    the image of a hash. Of a defective part only the images on which a defect was named go in: of
-    the others nobody said what they show. `unclear` goes nowhere. Marks name who judged and when.
+    the image of a hash; `kept`: hashes of those that are there though their results do not say so.
+    Of a defective part only the images on which a defect was named go in: of the others nobody said
+    what they show. `unclear` goes nowhere. Marks name who judged and when.
     Raises OutputError, StoreError AUDIT_BROKEN for an image that is not the one that was judged.
     """
     new_folder(folder)
@@ -59,7 +61,7 @@ def write_folder(
         for view in _shown(result, review):
             if view.image_sha256 in written:
                 continue  # the same pixels, judged before with more weight
-            image = _image(view, read)
+            image = _image(view, read, kept)
             if image is None:
                 missing += 1
                 continue
@@ -86,8 +88,8 @@ def write_folder(
     return Written(dict(sorted(counts.items())), misses, missing, tuple(written))
 
 
-def _image(view: View, read: Callable[[str], Image]) -> Image | None:
-    if not view.image_kept:
+def _image(view: View, read: Callable[[str], Image], kept: Container[str]) -> Image | None:
+    if not view.image_kept and view.image_sha256 not in kept:
         return None
     try:
         return read(view.image_sha256)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from keenline.store.policy import draw
-from keenline.store.remarks import Review, ShadowAnswer
-from keenline.types import ANOMALY, Result, Verdict, View
+from keenline.store.remarks import Review
+from keenline.types import ANOMALY, Result, ShadowAnswer, Verdict, View
 
 _ALARMS = (Verdict.REJECT, Verdict.REVIEW)
 _RANGE = 1 << 64

@@ -87,7 +87,6 @@ def _with_image(database: Database, query: Query) -> set[str]:
     """Results of which at least one image was kept and is still there."""
     here = exists().where(
         views.c.result_id == results.c.result_id,
-        views.c.image_kept.is_(True),
         images.c.station == results.c.station,
         images.c.sha256 == views.c.image_sha256,
         images.c.state == KEPT,

@@ -48,6 +48,17 @@ class Books:
             except OutputError:
                 self._hold(entry)
 
+    def enter_if_there_is_room(self, entry: Entry) -> bool:
+        """Record now what can be done without; False where the disk is full or was."""
+        with self._lock:
+            if self._waiting or self._recorder.is_on_reserve:
+                return False
+            try:
+                self._recorder.append(entry)
+            except OutputError:
+                return False
+            return True
+
     def hold(self, entry: Entry) -> None:
         """Record as soon as the disk takes it."""
         with self._lock:

@@ -53,9 +53,11 @@ class Line:
         first_number: int = 1,
         on_accepted: Callable[[Trigger], None] = lambda _: None,
         on_result: Callable[[Result], None] = lambda _: None,
+        on_settled: Callable[[Result, Mapping[str, Frame]], None] = lambda _, __: None,
     ) -> None:
         """`on_accepted` is called before anything is done for a part, `on_result` once the line
-        has been told; both from whatever thread it is, so they must not wait."""
+        has been told, and after it `on_settled` with the frame of each camera; from whatever
+        thread it is, so they must not wait."""
         self.tally = tally
         self._facts = facts
         self._settings = settings
@@ -67,6 +69,7 @@ class Line:
         self._challenges = challenges or Challenges(None, books.event)
         self._on_accepted = on_accepted
         self._on_result = on_result
+        self._on_settled = on_settled
         self._next = first_number
         self._lock = threading.Lock()
         self._parts: dict[int, PartInWork] = {}
@@ -351,6 +354,7 @@ class Line:
             self._parts.pop(part.trigger.number, None)
         self._keep_images(part, result)
         self._on_result(result)
+        self._on_settled(result, part.frames)
 
     def _result(self, part: PartInWork, decision: Decision, code: int | None) -> Result:
         programme, facts = part.programme, self._facts

@@ -6,6 +6,7 @@ limits); questions and answers are lines of JSON in pipes.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import select
@@ -35,7 +36,8 @@ from keenline.types import Image
 
 BUNDLE_INSPECTOR = "keenline.station.engine_worker:bundle_inspector"
 _LOOK_S = 0.02
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_FIRST_PAUSE_S = 0.1
+_LOWEST = 19
 
 
 class EngineListener(Protocol):
@@ -66,6 +68,10 @@ class EngineSettings:
     """An answer that takes longer means that the engine hangs."""
     start_s: float = 60.0
     """Longest time for loading and compiling."""
+    longest_pause_s: float = 5.0
+    """Between two tries to start it again."""
+    in_background: bool = False
+    """It runs when nothing else of the machine wants to."""
 
 
 class EngineProcess:
@@ -158,6 +164,10 @@ class EngineProcess:
             except OSError:  # it has just died: the watch will say so and report this part
                 return
 
+    def interrupt(self) -> None:
+        """Let `start`, on another thread, come to its end with an EngineError; then `stop`."""
+        self._stopping.set()
+
     def stop(self) -> None:
         """End the process; what it still holds is reported as unanswered."""
         self._stopping.set()
@@ -225,11 +235,11 @@ class EngineProcess:
         except EngineError as error:
             self._end_process()
             self._listener.engine_down(error.what)
-            return min(2 * pause, _LONGEST_PAUSE_S)
+            return min(2 * pause, self.settings.longest_pause_s)
         with self._lock:
             self._is_ready = True
         self._listener.engine_up()
-        return min(2 * pause, _LONGEST_PAUSE_S)
+        return min(2 * pause, self.settings.longest_pause_s)
 
     def _report_lost(self, reason: str) -> None:
         with self._lock:
@@ -251,6 +261,8 @@ class EngineProcess:
             pass_fds=(to_read, to_write, memory, *self._inherited()),
             stdin=subprocess.DEVNULL,
         )
+        if self.settings.in_background:
+            _put_behind_everything(self._process.pid)
         os.close(to_read)
         os.close(to_write)
         os.write(self._questions, OPENING.dump_json(self.opening) + b"\n")
@@ -287,3 +299,14 @@ class EngineProcess:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()
+
+
+def _put_behind_everything(process: int) -> None:
+    """Idle scheduling where the system has it (Linux), else the lowest priority.
+
+    Done from here, at once: the process has one thread as yet, and those to come inherit it.
+    """
+    with contextlib.suppress(OSError):  # it has ended already, which its watch will say
+        os.setpriority(os.PRIO_PROCESS, process, _LOWEST)
+        if hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))

@@ -49,7 +49,11 @@ Factory: TypeAlias = Callable[[Opening], tuple[Inspect, str]]
 def bundle_inspector(opening: Opening) -> tuple[Inspect, str]:
     """The factory of every station: the bundle's inspector, judged by the station's recipe."""
     inspector = Inspector.open(Path(opening.bundle), threads=opening.threads)
-    recipe = Recipe.model_validate_json(opening.recipe) if opening.recipe else None
+    recipe = None
+    if opening.recipe:
+        # The station may take authority away from a class; only the bundle's gates give it.
+        asked = Recipe.model_validate_json(opening.recipe)
+        recipe = asked.with_authority_of(inspector.manifest.recipe)
     counts = inspector.manifest.training_counts
 
     def inspect(image: Image) -> Inspection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import (
@@ -17,6 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from keenline.journal.forwarding import Forwarder
+from keenline.station.shadow import ShadowCounts, Skipped
 from keenline.station.states import State
 from keenline.station.station import Station
 from keenline.station.tally import EDGES_MS, STAGES
@@ -53,6 +54,7 @@ class StationMetrics(Collector):
         yield from self._latencies()
         yield from self._health()
         yield from self._forwarding()
+        yield from self._shadow()
 
     def _who(self) -> Metric:
         facts, programme = self._station.plan.facts, self._station.programme
@@ -138,6 +140,29 @@ class StationMetrics(Collector):
             failures.add_metric([forwarder.sink.name], state.failures)
             behind.add_metric([forwarder.sink.name], float(state.is_behind))
         yield from (delivered, failures, behind, trouble)
+
+    def _shadow(self) -> Iterator[Metric]:
+        if self._station.plan.shadow is None:
+            return
+        shadow = self._station.shadow
+        counts = ShadowCounts() if shadow is None else shadow.counts
+        words = "1 while the bundle in shadow can be asked; 0 where it may not run, or is down"
+        up = GaugeMetricFamily("keenline_shadow_up", words, labels=["bundle_sha256"])
+        sha256 = "" if shadow is None else shadow.bundle_sha256
+        up.add_metric([sha256], float(shadow is not None and shadow.is_up))
+        yield up
+        words = "Parts of which the bundle in shadow has said what it would have decided"
+        yield CounterMetricFamily("keenline_shadow_answers", words, value=counts.answers)
+        words = "Answers of the bundle in shadow that are not what the station decided"
+        yield CounterMetricFamily("keenline_shadow_differing", words, value=counts.differing)
+        words = "Parts that the bundle in shadow was not asked about, or gave no answer on"
+        skipped = CounterMetricFamily("keenline_shadow_skipped", words, labels=["why"])
+        for why in get_args(Skipped):
+            skipped.add_metric([why], counts.skipped.get(why, 0))
+        yield skipped
+        words = "Times that the process of the bundle in shadow was started again"
+        restarts = 0 if shadow is None else shadow.restarts
+        yield CounterMetricFamily("keenline_shadow_restarts", words, value=restarts)
 
 
 class MetricsServer:

@@ -32,6 +32,7 @@ from keenline.station.rulings import Ruling
 from keenline.station.settings import (
     EngineTable,
     HandshakeSettings,
+    ShadowTable,
     TrackingSettings,
     TriggerSettings,
 )
@@ -58,6 +59,9 @@ class StationPlan:
     """Where it is kept what became of challenge parts; None: in memory."""
     inspector: str = BUNDLE_INSPECTOR
     """What the engine's process runs, `module:function`; tests put a failing one here."""
+    shadow: tuple[Path, ShadowTable] | None = None
+    """A bundle that decides nothing, and how it is asked."""
+    shadow_inspector: str = BUNDLE_INSPECTOR
 
 
 class Listener(FrameTaker, EngineListener, Protocol):
@@ -128,7 +132,7 @@ def open_programme(
     """
     bundle = HeldBundle(path)
     try:
-        _require_fitting(bundle.manifest, recipe, sizes)
+        require_fitting(bundle.manifest, recipe, sizes)
     except KeenlineError:
         bundle.close()
         raise
@@ -152,6 +156,19 @@ def open_programme(
         engine.stop()
         raise
     return engine, Programme(engine, judge, judge.sha256, bundle.sha256, judge.part)
+
+
+def require_fitting(
+    manifest: Manifest, recipe: Recipe | None, sizes: Sequence[tuple[int, int]]
+) -> None:
+    """Raise ImageError for frames of a size that was not learnt, StationError for a recipe that
+    says something else of what was learnt than the bundle does."""
+    framing = Framing(manifest.framing)
+    for width, height in sizes:
+        if not framing.fits(width, height):  # every part would be INVALID
+            raise framing.wrong_size(width, height, "the frames of a camera")
+    if recipe is not None:
+        _require_same_learning(recipe, manifest.recipe)
 
 
 def plc_link(plan: StationPlan, tally: Tally) -> PlcLink | None:
@@ -211,17 +228,6 @@ class _Collecting:
             self._problems.append(error)
             return True
         return False
-
-
-def _require_fitting(
-    manifest: Manifest, recipe: Recipe | None, sizes: Sequence[tuple[int, int]]
-) -> None:
-    framing = Framing(manifest.framing)
-    for width, height in sizes:
-        if not framing.fits(width, height):  # every part would be INVALID
-            raise framing.wrong_size(width, height, "the frames of a camera")
-    if recipe is not None:
-        _require_same_learning(recipe, manifest.recipe)
 
 
 def _require_same_learning(recipe: Recipe, learnt: Recipe) -> None:

@@ -78,3 +78,20 @@ class EngineTable(StrictTable):
     """Megabytes of the largest image, in colour: width x height x 3."""
     hang_ms: float = Field(default=2000.0, ge=50, le=60_000)
     """An answer that takes longer means that the engine hangs; it is then started again."""
+
+
+class ShadowTable(StrictTable):
+    """`[shadow]`: a bundle that says what it would have decided, beside the one that decides."""
+
+    bundle: str = Field(min_length=1)
+    """Of stage `shadow`; relative paths begin at the folder of the configuration."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Of the parts that it is asked about; drawn by the id of the result, as `pass_share` is."""
+    waiting: int = Field(default=16, ge=1, le=1000)
+    """Parts whose images may wait for it; what comes while so many wait is left out and counted."""
+    threads: int = Field(default=1, ge=1, le=64)
+    """Processor threads; they get what the line leaves them."""
+    hang_ms: float = Field(default=30_000.0, ge=50, le=600_000)
+    """An answer that takes longer means that its process hangs; it is then started again."""
+    keep_images: bool = True
+    """Keep the images of a part on which it differs from the line, where they were not kept."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from keenline.errors import Code, KeenlineError, PartError
@@ -29,6 +30,9 @@ from keenline.station.plc_link import NoPlc
 from keenline.station.ports import ImageKeeper
 from keenline.station.recovery import recover
 from keenline.station.rulings import Ruling
+from keenline.station.settings import ShadowTable
+from keenline.station.shadow import Shadow
+from keenline.station.shadow_opening import open_shadow
 from keenline.station.states import State, Step
 from keenline.station.tally import Tally
 from keenline.types import Frame, LineEvent, Result, Trigger, TriggerSource, Verdict
@@ -61,6 +65,7 @@ class Station:
         self._on_result = on_result
         self._opened: Opened | None = None
         self._challenges = Challenges(None, self.books.event)
+        self._shadow: Shadow | None = None
         self._line: Line | None = None
         self._frames: FrameTaker | None = None
         self._stopping = threading.Event()
@@ -88,6 +93,12 @@ class Station:
     def programme(self) -> Programme | None:
         """What it inspects with; None while it does not run."""
         return None if self._opened is None else self._opened.programme
+
+    @property
+    def shadow(self) -> Shadow | None:
+        """The bundle that says what it would have decided; None where there is none, or it may
+        not."""
+        return self._shadow
 
     @property
     def engine_restarts(self) -> int:
@@ -128,6 +139,7 @@ class Station:
             first_number=max(first_number, recovered.next_number),
             on_accepted=self._accepted,
             on_result=self._settled,
+            on_settled=self._to_shadow,
         )
         self._frames = self._line
         if trigger.source == "camera":
@@ -144,6 +156,7 @@ class Station:
         self.health.become_ready("started")
         if self.link is not None:
             self.link.start(self)
+        self._begin_shadow()
 
     def check(self) -> None:
         """Open everything and close it again. Raises StationError as `start` does."""
@@ -153,6 +166,13 @@ class Station:
         if self.link is not None:
             self.link.stop()
         opened.engine.stop()
+        if self.plan.shadow is not None:
+            programme, sizes = opened.programme, _sizes(opened)
+            _, engine = open_shadow(self.plan, programme, sizes, self.books, self._keeper)
+            try:
+                engine.start()
+            finally:
+                engine.stop()
 
     def stop(self) -> None:
         """Let the parts in work come to their verdicts, then close everything."""
@@ -169,20 +189,25 @@ class Station:
         for acquisition in self._opened.acquisitions.values():
             acquisition.stop()
         self._opened.engine.stop()
+        self._end_shadow()
         self.books.event("stopped")
         self.books.enter_what_waits()
         self._opened = None
 
-    def change(self, bundle: Path, recipe: Recipe | None = None) -> None:
+    def change(
+        self,
+        bundle: Path,
+        recipe: Recipe | None = None,
+        shadow: tuple[Path, ShadowTable] | None = None,
+    ) -> None:
         """Inspect with another bundle from the next part on; the parts in work are not touched.
 
+        `shadow`: who says beside it what it would have decided; None: nobody any more.
         Raises what `open_programme` raises when the new one cannot be used: the old
         one then goes on as if nothing had been asked.
         """
         opened = self.opened
-        facts = (acquisition.facts for acquisition in opened.acquisitions.values())
-        sizes = [fact.size for fact in facts if fact is not None and fact.size is not None]
-        engine, programme = open_programme(self.plan, self, bundle, recipe, sizes)
+        engine, programme = open_programme(self.plan, self, bundle, recipe, _sizes(opened))
         old, opened.engine = opened.engine, engine
         self.line.use(programme)
         opened.programme = programme
@@ -196,6 +221,9 @@ class Station:
         while old.pending and time.monotonic() < end:
             time.sleep(_LOOK_S)
         old.stop()
+        self._end_shadow()
+        self.plan = replace(self.plan, shadow=shadow)
+        self._begin_shadow()
 
     def single(self, part_id: str = "") -> Trigger:
         """Inspect one part now (StartSingleJob). Raises StationError STATION_TRANSITION."""
@@ -289,6 +317,33 @@ class Station:
         self.health.states.take_if_possible(Step.JOB_DONE, f"{result.trigger.part_id} is done")
         self._on_result(result)
 
+    def _to_shadow(self, result: Result, frames: Mapping[str, Frame]) -> None:
+        shadow = self._shadow
+        if shadow is not None:
+            shadow.offer(result, frames)
+
+    def _begin_shadow(self) -> None:
+        if self.plan.shadow is None:
+            return
+        opened = self.opened
+        try:
+            shadow, engine = open_shadow(
+                self.plan, opened.programme, _sizes(opened), self.books, self._keeper
+            )
+        except KeenlineError as error:
+            # What decides nothing is no reason not to inspect.
+            file = self.plan.shadow[0].name
+            code, what = str(int(error.code)), str(error)
+            self.books.event("shadow-refused", file=file, code=code, what=what)
+            return
+        shadow.start(engine)
+        self._shadow = shadow
+
+    def _end_shadow(self) -> None:
+        shadow, self._shadow = self._shadow, None
+        if shadow is not None:
+            shadow.stop()
+
     def _count_at(self, monotonic_ns: int) -> int | None:
         return None if self.link is None else self.link.clock.count_at(monotonic_ns)
 
@@ -331,3 +386,9 @@ class Station:
         end = time.monotonic() + self.plan.trigger.deadline_ms / 1e3 + 10 * _LOOK_S
         while self.line.in_work and time.monotonic() < end:
             time.sleep(_LOOK_S)
+
+
+def _sizes(opened: Opened) -> list[tuple[int, int]]:
+    """Width and height of the frames of each camera that knows them."""
+    facts = (acquisition.facts for acquisition in opened.acquisitions.values())
+    return [fact.size for fact in facts if fact is not None and fact.size is not None]

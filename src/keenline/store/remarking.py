@@ -14,10 +14,11 @@ from keenline.journal.entries import result_from_json
 from keenline.store.database import Database
 from keenline.store.faults import store_error
 from keenline.store.queries import Query, narrowed
-from keenline.store.remarks import Remark, Review, ShadowAnswer, remark_of
-from keenline.store.schema import events, holds, results, reviews, shadows
+from keenline.store.remarks import Remark, Review, remark_of
+from keenline.store.rows import KEPT
+from keenline.store.schema import events, holds, images, results, reviews, shadows
 from keenline.store.writing import write, write_remarks
-from keenline.types import LineEvent, Result
+from keenline.types import LineEvent, Result, ShadowAnswer
 
 HOLDER = "review"
 """Who holds images that were judged and are in no dataset yet."""
@@ -89,6 +90,20 @@ def results_by_id(database: Database, result_ids: Iterable[str]) -> dict[str, Re
     return found
 
 
+def images_kept(database: Database, given: Iterable[Result]) -> frozenset[str]:
+    """SHA-256 of those images of results that were handed over to be kept, when their part was
+    decided or later, because a bundle in shadow said otherwise. Raises StoreError."""
+    views = [view for result in given for view in result.views if view.image_sha256]
+    kept = {view.image_sha256 for view in views if view.image_kept}
+    asked = {view.image_sha256 for view in views} - kept
+    with database.reading() as connection:
+        for some in _batches(sorted(asked)):
+            there = select(images.c.sha256).where(images.c.sha256.in_(some))
+            there = there.where(images.c.state == KEPT)
+            kept |= set(connection.scalars(there))
+    return frozenset(kept)
+
+
 def events_of(database: Database, kinds: Sequence[str]) -> list[LineEvent]:
     """Events of these kinds, oldest first. Raises StoreError."""
     chosen = select(events).where(events.c.kind.in_(kinds)).order_by(events.c.time)
@@ -99,9 +114,9 @@ def events_of(database: Database, kinds: Sequence[str]) -> list[LineEvent]:
         ]
 
 
-def hold(database: Database, images: Iterable[str], holder: str = HOLDER) -> None:
+def hold(database: Database, names: Iterable[str], holder: str = HOLDER) -> None:
     """See to it that a retention keeps these images until `release`. Raises StoreError."""
-    wanted = set(images)
+    wanted = set(names)
     if not wanted:
         return
     with database.writing() as connection:
@@ -114,10 +129,10 @@ def hold(database: Database, images: Iterable[str], holder: str = HOLDER) -> Non
             connection.execute(insert(holds), rows)
 
 
-def release(database: Database, images: Iterable[str], holder: str = HOLDER) -> None:
+def release(database: Database, names: Iterable[str], holder: str = HOLDER) -> None:
     """Let a retention do with these images as with others. Raises StoreError."""
     with database.writing() as connection:
-        for chosen in _batches(images):
+        for chosen in _batches(names):
             named = (holds.c.holder == holder, holds.c.sha256.in_(chosen))
             connection.execute(delete(holds).where(*named))
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from keenline.errors import Code, JournalError
 from keenline.store.chain import Kind
 from keenline.store.rows import Row
-from keenline.types import Box, Verdict
+from keenline.types import Box, ShadowAnswer
 
 Judgement: TypeAlias = Literal["good", "defect", "unclear"]
 """What a person says of a part."""
@@ -57,28 +55,6 @@ class Review:
     def classes(self) -> tuple[str, ...]:
         """The classes found, sorted, each once."""
         return tuple(sorted({finding.class_name for finding in self.findings}))
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowAnswer:
-    """What a bundle in shadow says of one result."""
-
-    result_id: str
-    station: str
-    time: datetime
-    """UTC, when it was asked."""
-    bundle_sha256: str
-    verdict: Verdict
-    classes: tuple[str, ...]
-    """Defect classes that it named, sorted."""
-    scores: Mapping[str, float | None] = field(default_factory=dict)
-    """Score of each camera's image."""
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def answer_id(self) -> str:
-        """The same for the same bundle and result: 64 hexadecimal digits."""
-        return hashlib.sha256(f"{self.bundle_sha256} {self.result_id}".encode()).hexdigest()
 
 
 Remark: TypeAlias = Review | ShadowAnswer

@@ -15,7 +15,6 @@ from keenline.store.faults import EntryRefused, translated
 from keenline.store.migrating import upgrade
 from keenline.store.schema import results
 from keenline.store.writing import Kept, write, write_refused
-from keenline.types import LineEvent, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +51,12 @@ class ResultSink:
                 self._is_ready = True
 
     def deliver(self, entries: Sequence[Entry]) -> None:
-        """Store results and events, all or none; on disk when this returns. Raises StoreError.
+        """Store results, events and answers in shadow, all or none; on disk when this returns.
 
         What is there already is left as it is. What can never be stored goes to the table
-        `refused` and is counted.
+        `refused` and is counted. Raises StoreError.
         """
-        kept = [entry for entry in entries if isinstance(entry, Result | LineEvent)]
+        kept = [entry for entry in entries if isinstance(entry, Kept)]
         self.prepare()
         if not kept:
             return

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from keenline.errors import Code, JournalError
 from keenline.journal.entries import as_json, result_from_json
-from keenline.types import LineEvent, Region, Result, Verdict, View
+from keenline.types import LineEvent, Region, Result, ShadowAnswer, Verdict, View
 
 Row: TypeAlias = dict[str, Any]
 
@@ -34,7 +34,7 @@ class ResultRows:
     regions: list[Row]
 
 
-def content_of(entry: Result | LineEvent) -> str:
+def content_of(entry: Result | LineEvent | ShadowAnswer) -> str:
     """The record word for word, as the journal has it."""
     return as_json(entry).decode()
 
@@ -49,8 +49,10 @@ def record_of(kind: str, content: str) -> Result | LineEvent:
         raise JournalError(Code.JOURNAL_DAMAGED, "A record cannot be read", got=error) from error
 
 
-def identity_of(entry: Result | LineEvent) -> str:
+def identity_of(entry: Result | LineEvent | ShadowAnswer) -> str:
     """What makes an entry the same as one that came before."""
+    if isinstance(entry, ShadowAnswer):
+        return entry.answer_id
     return entry.result_id if isinstance(entry, Result) else entry.event_id
 
 

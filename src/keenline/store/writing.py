@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from keenline.journal.entries import result_from_json
 from keenline.store.chain import Head, Kind, Link, content_digest, head_of, link_after
 from keenline.store.remarks import Remark, content_of_remark, kind_of, remark_id, remark_row
 from keenline.store.rows import (
@@ -37,9 +38,12 @@ from keenline.store.schema import (
     shadows,
     views,
 )
-from keenline.types import LineEvent, Result
+from keenline.types import LineEvent, Result, ShadowAnswer
 
-Kept: TypeAlias = Result | LineEvent
+Record: TypeAlias = Result | LineEvent
+"""What happened at a station."""
+
+Kept: TypeAlias = Record | ShadowAnswer
 """What is stored of a journal; a trigger is in its result."""
 
 _ID_LENGTH = 64
@@ -48,7 +52,16 @@ _LINK = tuple(field.name for field in fields(Link))
 
 
 def write(connection: Connection, entries: Sequence[Kept]) -> int:
-    """Write those of `entries` that are not there yet, in their order; how many that were."""
+    """Write those of `entries` that are not there yet, in their order; how many that were.
+
+    Answers of a bundle in shadow come last: by then the results that they are on are there.
+    """
+    answers = [entry for entry in entries if isinstance(entry, ShadowAnswer)]
+    records = [entry for entry in entries if not isinstance(entry, ShadowAnswer)]
+    return _write_records(connection, records) + write_remarks(connection, answers)
+
+
+def _write_records(connection: Connection, entries: Sequence[Record]) -> int:
     new = _new(connection, entries)
     if new:
         contents = {identity_of(entry): content_of(entry) for entry in new}
@@ -93,6 +106,7 @@ def write_remarks(connection: Connection, remarks: Sequence[Remark]) -> int:
         contents = {name: content_of_remark(remark) for name, remark in new.items()}
         rows = [remark_row(remark, contents[name]) for name, remark in new.items()]
         connection.execute(insert(table), rows)
+        _note_shown(connection, [each for each in new.values() if isinstance(each, ShadowAnswer)])
         _chain(
             connection,
             [(remark.station, kind, name, contents[name]) for name, remark in new.items()],
@@ -107,7 +121,7 @@ def head(connection: Connection, station: str) -> Head | None:
     return Head(station, row.number, row.hash) if row else None
 
 
-def _new(connection: Connection, entries: Sequence[Kept]) -> list[Kept]:
+def _new(connection: Connection, entries: Sequence[Record]) -> list[Record]:
     by_id = {identity_of(entry): entry for entry in entries}
     of_results = [key for key, entry in by_id.items() if isinstance(entry, Result)]
     of_events = [key for key, entry in by_id.items() if isinstance(entry, LineEvent)]
@@ -119,7 +133,9 @@ def _new(connection: Connection, entries: Sequence[Kept]) -> list[Kept]:
     return [entry for key, entry in by_id.items() if key not in there]
 
 
-def _insert_records(connection: Connection, new: Iterable[Kept], contents: dict[str, str]) -> None:
+def _insert_records(
+    connection: Connection, new: Iterable[Record], contents: dict[str, str]
+) -> None:
     made: dict[Table, list[Row]] = {results: [], views: [], regions: [], events: []}
     for entry in new:
         content = contents[identity_of(entry)]
@@ -135,12 +151,36 @@ def _insert_records(connection: Connection, new: Iterable[Kept], contents: dict[
             connection.execute(insert(table), of_table)
 
 
-def _note_images(connection: Connection, new: Sequence[Kept]) -> None:
+def _note_images(connection: Connection, new: Sequence[Record]) -> None:
     now = datetime.now(UTC)
     for entry in new:
         if isinstance(entry, LineEvent) and entry.kind == IMAGE_LOST:
             _note_lost(connection, entry)
-    rows = [row for entry in new if isinstance(entry, Result) for row in image_rows(entry, now)]
+    _note_kept(
+        connection,
+        [row for entry in new if isinstance(entry, Result) for row in image_rows(entry, now)],
+    )
+
+
+def _note_shown(connection: Connection, answers: Iterable[ShadowAnswer]) -> None:
+    """Images that were kept because a bundle in shadow says otherwise than the station."""
+    now = datetime.now(UTC)
+    rows = []
+    for answer in answers:
+        if not answer.images:
+            continue
+        found = select(results.c.content).filter_by(result_id=answer.result_id)
+        result = result_from_json(connection.scalars(found).one())
+        shown = tuple(
+            replace(view, image_kept=True)
+            for view in result.views
+            if view.image_sha256 in answer.images
+        )
+        rows += image_rows(replace(result, views=shown), now)
+    _note_kept(connection, rows)
+
+
+def _note_kept(connection: Connection, rows: list[Row]) -> None:
     if not rows:
         return
     shown = {(row["station"], row["sha256"]): row for row in rows}
@@ -205,4 +245,6 @@ def _harmless(text: str) -> str:
 
 
 def _kind(entry: Kept) -> Kind:
+    if isinstance(entry, ShadowAnswer):
+        return "shadow"
     return "result" if isinstance(entry, Result) else "event"
