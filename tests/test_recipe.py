@@ -373,3 +373,15 @@ def test_the_examples_on_the_page_are_recipes(recipe_file):
     assert examples
     for example in examples:
         load_recipe(recipe_file(example))
+
+
+def test_authority_of_another_recipe_is_only_ever_taken_away():
+    def recipe(**authority: str) -> Recipe:
+        classes = [{"name": name, "authority": may} for name, may in authority.items()]
+        return Recipe.model_validate({"classes": classes})
+
+    asked = recipe(crack="reject", dent="reject", pit="flag")
+    granted = recipe(crack="reject", pit="reject", stain="reject")
+    assert asked.with_authority_of(granted) == recipe(crack="reject", dent="flag", pit="flag")
+    assert asked.with_authority_of(Recipe()).rejecting == ()
+    assert asked.with_authority_of(asked) is asked

@@ -110,7 +110,8 @@ class DefectClass(StrictTable):
     name: str = Field(min_length=1)
     """Not `good` and not `anomaly`; each name once."""
     authority: Authority = Field(default=Authority.FLAG, strict=False)
-    """`flag`: asks for a review; `reject`: rejects, once enough samples are confirmed."""
+    """`flag`: asks for a review; `reject`: rejects, once it was granted to the class in the bundle
+    and enough samples are confirmed."""
     threshold: float = Field(default=0.5, ge=0, le=1)
     """Confidence above which the class is taken to be there."""
     miss_cost: float = Field(default=100.0, ge=0)
@@ -181,6 +182,23 @@ class Recipe(StrictTable):
         for path, words in _repeated_names([defect.name for defect in classes]):
             raise content_fault(words, *path[1:])
         return classes
+
+    @property
+    def rejecting(self) -> tuple[str, ...]:
+        """The classes that may reject."""
+        return tuple(each.name for each in self.classes if each.authority is Authority.REJECT)
+
+    def with_authority_of(self, other: Recipe) -> Recipe:
+        """This recipe, in which a class may reject only where it may in `other` as well."""
+        granted = set(other.rejecting)
+        if granted.issuperset(self.rejecting):
+            return self
+        only_flag = {"authority": Authority.FLAG}
+        classes = [
+            each if each.name in granted else each.model_copy(update=only_flag)
+            for each in self.classes
+        ]
+        return self.model_copy(update={"classes": tuple(classes)})
 
     @property
     def sha256(self) -> str:

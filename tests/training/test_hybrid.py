@@ -10,15 +10,17 @@ import onnx
 import onnxruntime
 import pytest
 
+from keenline.bundle import write_bundle
 from keenline.data.dataset import Dataset
 from keenline.data.reading import read_image
 from keenline.inference.class_outputs import CLASS_MAP, CLASS_SCORE
 from keenline.inference.framing import Framing
 from keenline.inference.inspector import Inspector
+from keenline.lifecycle.readiness import with_authority
 from keenline.recipe import Recipe
 from keenline.training.fit import train
 from keenline.training.teach import teach
-from keenline.types import GOOD, Inspection, Sample, Verdict
+from keenline.types import GOOD, Authority, Inspection, Sample, Verdict
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +61,11 @@ def hybrid(shared, tmp_path_factory) -> tuple[Inspector, list[tuple[Sample, Insp
     )
     path = tmp_path_factory.mktemp("hybrid") / "tile.keen"
     train(Dataset(root, tuple(learnt)), path, recipe=recipe)
-    teach(path, Dataset(root, tuple(learnt)), folds=2)
+    taught = teach(path, Dataset(root, tuple(learnt)), folds=2).bundle
+    manifest = taught.manifest
+    for name in recipe.rejecting:
+        manifest = with_authority(manifest, name, Authority.REJECT)
+    write_bundle(path, manifest, taught.members)
     inspector = Inspector.open(path)
     return inspector, [(sample, inspector.inspect(sample.image)) for sample in (*tried, *learnt)]
 

@@ -24,13 +24,14 @@ from keenline.data.dataset import Dataset
 from keenline.data.importers import open_dataset
 from keenline.errors import BundleError, Code, DatasetError
 from keenline.inference.inspector import Inspector
+from keenline.lifecycle.readiness import with_authority
 from keenline.recipe import Recipe
 from keenline.station.engine_messages import Opening
 from keenline.station.engine_worker import bundle_inspector
 from keenline.training.fit import train
 from keenline.training.teach import teach
 from keenline.training.update import update
-from keenline.types import ANOMALY, Image, Sample, Verdict
+from keenline.types import ANOMALY, Authority, Image, Sample, Verdict
 
 PLACES = [(20, 12), (70, 14), (30, 52), (80, 50), (50, 12), (60, 52)]
 
@@ -130,22 +131,33 @@ def test_each_class_is_measured_on_parts_left_out(taught):
 def test_a_class_of_few_parts_asks_for_a_review_though_it_may_reject(tmp_path, backbone, labelled):
     values = recipe(backbone=backbone).model_dump(mode="json", by_alias=True)
     values["classes"] = [{"name": "dent", "authority": "reject"}]
-    train(labelled, tmp_path / "part.keen", recipe=Recipe.model_validate(values))
-    teach(tmp_path / "part.keen", labelled)
+    trained = train(labelled, tmp_path / "part.keen", recipe=Recipe.model_validate(values))
+    assert any(note.startswith("the recipe lets dent reject") for note in trained.notes)
+    taught = teach(tmp_path / "part.keen", labelled).bundle
+    decision = Inspector.open(tmp_path / "part.keen").inspect(dented(200, (25, 14))).decision
+    assert any("the class may only flag" in reason for reason in decision.reasons)
+    granted = with_authority(taught.manifest, "dent", Authority.REJECT)
+    write_bundle(tmp_path / "part.keen", granted, taught.members)
     decision = Inspector.open(tmp_path / "part.keen").inspect(dented(200, (25, 14))).decision
     assert decision.verdict is Verdict.REVIEW
     assert any("6 of the 30 samples needed to reject" in reason for reason in decision.reasons)
 
 
-def test_a_station_gives_a_class_of_enough_parts_the_authority_of_its_recipe(tmp_path, taught):
+def test_a_station_rejects_what_both_its_recipe_and_the_bundle_let_reject(tmp_path, taught):
     facts = [known.model_copy(update={"parts": 30}) for known in taught.bundle.manifest.classes]
-    manifest = taught.bundle.manifest.model_copy(update={"classes": tuple(facts)})
-    write_bundle(tmp_path / "many.keen", manifest, taught.bundle.members)
-    values = manifest.recipe.model_dump(mode="json", by_alias=True)
-    values["classes"] = [{"name": "dent", "authority": "reject"}]
-    recipe_of_station = Recipe.model_validate(values).model_dump_json(by_alias=True)
-    for path, verdict in ((tmp_path / "many.keen", Verdict.REJECT), (taught.path, Verdict.REVIEW)):
-        inspect, _ = bundle_inspector(Opening(str(path), 1, recipe=recipe_of_station))
+    many = taught.bundle.manifest.model_copy(update={"classes": tuple(facts)})
+    granted = with_authority(many, "dent", Authority.REJECT)
+    values = many.recipe.model_dump(mode="json", by_alias=True)
+    for manifest, asked, verdict in (
+        (granted, "reject", Verdict.REJECT),
+        (granted, "flag", Verdict.REVIEW),
+        (many, "reject", Verdict.REVIEW),
+    ):
+        write_bundle(tmp_path / "many.keen", manifest, taught.bundle.members)
+        values["classes"] = [{"name": "dent", "authority": asked}]
+        recipe_of_station = Recipe.model_validate(values).model_dump_json(by_alias=True)
+        opening = Opening(str(tmp_path / "many.keen"), 1, recipe=recipe_of_station)
+        inspect, _ = bundle_inspector(opening)
         assert inspect(dented(200, (25, 14))).decision.verdict is verdict
 
 

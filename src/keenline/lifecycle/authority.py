@@ -7,7 +7,7 @@ from pathlib import Path
 from keenline.bundle import Bundle, Manifest, read_bundle
 from keenline.errors import Code, LifecycleError
 from keenline.lifecycle.class_facts import class_facts
-from keenline.lifecycle.ledger import append, change, read_ledger
+from keenline.lifecycle.ledger import append, change
 from keenline.lifecycle.readiness import Readiness, authority_of, readiness, with_authority
 from keenline.types import Authority
 
@@ -56,16 +56,12 @@ def withdraw(bundle: Path, name: str, *, who: str, why: str) -> Bundle:
     return _set(bundle, name, Authority.FLAG, who=who, why=why, found=_of(bundle, name))
 
 
-def enforce(bundle: Path, *, who: str, granted_only: bool = False) -> tuple[Readiness, ...]:
+def enforce(bundle: Path, *, who: str) -> tuple[Readiness, ...]:
     """Withdraw the authority of each class of which a gate is broken; gives what it found of them.
 
-    To be called whenever new facts are written down. granted_only: only where the ledger says that
-    it was granted, not where the recipe alone says so. Raises as `withdraw` does.
+    To be called whenever new facts are written down. Raises as `withdraw` does.
     """
     broken = [each for each in checklist(bundle) if each.must_be_withdrawn]
-    if granted_only:
-        granted = {line.facts["class"] for line in read_ledger(bundle) if line.event == "authority"}
-        broken = [each for each in broken if each.class_name in granted]
     for each in broken:
         _set(
             bundle,

@@ -28,7 +28,7 @@ def after_change(
     """Write down a change that something else has just made, and draw its consequences.
 
     What was accepted, or ran in shadow mode, was another bundle: the stage is trained again. A
-    class that was granted authority and is no longer what was measured may only flag. Without a
+    class that may reject and is no longer what was measured may only flag. Without a
     ledger nothing was decided about the bundle yet, and nothing is written unless `always`.
     before: sha256 of the bundle before. Raises BundleError, OutputError, StoreError (AUDIT_BROKEN).
     """
@@ -40,5 +40,5 @@ def after_change(
     if stage != "trained" and stage != "retired":
         words = f"{event} changed it, and {stage} was another bundle"
         move(path, "trained", who=who, why=words)
-    withdrawn = enforce(path, who=who, granted_only=True)
+    withdrawn = enforce(path, who=who)
     return Followed(read_bundle(path), stage, withdrawn)

@@ -30,6 +30,7 @@ from keenline.recipe import Gates, Recipe
 from keenline.training.calibrate import Calibration, calibrate
 from keenline.training.detectors import AUTO_SIDE, Chosen, choose_detector
 from keenline.training.good_parts import learning_set, read_samples
+from keenline.training.unearned import unearned, unearned_notes
 from keenline.types import Sample
 
 HELD_OUT_SHARE = 0.2
@@ -104,8 +105,11 @@ def train(
     manifest = _manifest(recipe, chosen, framing, calibration, training, learnt)
     members = {GRAPH: learnt.graph.SerializeToString(), **learnt.members}
     bundle = write_bundle(output, manifest, members)
-    rounding = _rounding_note(recipe, learnt, framing)
-    notes = (*_notes(dataset, read.samples, framing, hashes), *rounding)
+    notes = (
+        *_notes(dataset, read.samples, framing, hashes),
+        *_rounding_note(recipe, learnt, framing),
+        *unearned_notes(recipe),
+    )
     return Trained(bundle, output, notes, skipped, time.perf_counter() - start)
 
 
@@ -201,6 +205,7 @@ def _manifest(
     training: TrainingFacts,
     learnt: Learnt,
 ) -> Manifest:
+    recipe = unearned(recipe)
     return Manifest(
         keenline=keenline.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -22,6 +22,7 @@ from keenline.bundle import (
 from keenline.recipe import Recipe
 from keenline.training.lesson_samples import classes_of, highest
 from keenline.training.supervised.settings import Settings
+from keenline.training.unearned import unearned, unearned_notes
 from keenline.types import Sample
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def manifest_of(
     seconds: float,
 ) -> Manifest:
     """Everything about the bundle except its graph."""
-    recipe, good, parts = subject.recipe, evidence.good(), subject.parts
+    recipe, good, parts = unearned(subject.recipe), evidence.good(), subject.parts
     return Manifest(
         keenline=keenline.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -154,7 +155,7 @@ def notes_on(manifest: Manifest, subject: Subject, measured: Measured) -> tuple[
             f"on parts left out ({measured.unseen:.2f}): it learns by heart; more labelled parts "
             "would help most"
         )
-    return tuple(notes)
+    return (*notes, *unearned_notes(subject.recipe))
 
 
 def _class_facts(subject: Subject, evidence: Evidence, settled: Settled) -> tuple[ClassFacts, ...]:
