@@ -97,4 +97,14 @@ class Annotation:
     """The format's own id of it (a tracking id, a UUID, a number), so that it can be found again;
     empty when there is none."""
     attributes: tuple[tuple[str, str], ...] = ()
-    """What else the file says of it, sorted by name; kept, never interpreted."""
+    """What else the file says of it, sorted by name; kept, and but for `CONFIRMED_MISS` never
+    interpreted."""
+
+    @property
+    def is_confirmed_miss(self) -> bool:
+        """Whether a person found it on a part that had passed."""
+        return (CONFIRMED_MISS, "yes") in self.attributes
+
+
+CONFIRMED_MISS = "confirmed-miss"
+"""Attribute, `yes`, of each mark on a part that passed and is defective: such samples say most."""

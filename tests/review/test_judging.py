@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from tests.store.records import result
 
+from keenline.annotation import CONFIRMED_MISS
 from keenline.data.importers import open_dataset
 from keenline.errors import Code, ReviewError
 from keenline.review.judging import record, review, said_of
-from keenline.review.labelled_folder import CONFIRMED_MISS, write_folder
+from keenline.review.labelled_folder import write_folder
 from keenline.review.order import OrderSettings
 from keenline.review.queue import audited, waiting
 from keenline.review.tables import read_table, write_table

@@ -18,7 +18,7 @@ from tests.small_parts import (
     tiny_backbone,
 )
 
-from keenline.annotation import Annotation, BoxShape
+from keenline.annotation import CONFIRMED_MISS, Annotation, BoxShape
 from keenline.bundle import write_bundle
 from keenline.data.dataset import Dataset
 from keenline.data.importers import open_dataset
@@ -167,8 +167,14 @@ def test_the_same_seed_teaches_the_same(tmp_path, plain, labelled, taught):
 
 
 def test_boxes_that_people_drew_teach_too(tmp_path, plain, labelled):
-    boxed = replace(labelled, samples=(*labelled.good, *map(with_box, labelled.defects)))
+    drawn = [with_box(sample) for sample in labelled.defects]
+    (mark,) = drawn[-1].marks
+    missed = replace(mark, attributes=((CONFIRMED_MISS, "yes"),))
+    drawn[-1] = replace(drawn[-1], marks=(missed,))
+    boxed = replace(labelled, samples=(*labelled.good, *drawn))
     found = teach(plain, boxed, output=tmp_path / "boxed.keen")
+    assert found.confirmed_misses == 1
+    assert "1 of them confirmed misses that weighed 2" in found.bundle.manifest.updates[-1]
     assert {known.name for known in found.bundle.manifest.classes} == {"dent", "scratch"}
     assert sum(known.found for known in found.bundle.manifest.classes) >= 9
 

@@ -108,6 +108,14 @@ def _conclude(taught: Taught, dataset: Dataset, terminal: Terminal) -> None:
     terminal.fact("taught", f"{len(classes)} classes, in {taught.seconds:.1f} s")
     for known in classes:
         terminal.fact("", words_of(known))
+    if taught.confirmed_misses:
+        from keenline.training.confirmed_misses import MISS_WEIGHT
+
+        terminal.fact(
+            "misses",
+            f"{taught.confirmed_misses} images of parts that had passed; their defects weighed "
+            f"{MISS_WEIGHT:g} times as much",
+        )
     if taught.synthetic.images:
         terminal.fact(
             "synthetic",
@@ -147,6 +155,7 @@ def _record(taught: Taught, dataset: Dataset) -> dict[str, object]:
         "sha256": taught.bundle.sha256,
         "classes": [known.model_dump(mode="json") for known in taught.bundle.manifest.classes],
         "synthetic": taught.synthetic.images,
+        "confirmed_misses": taught.confirmed_misses,
         "synthetic_share": round(taught.synthetic.share, 4),
         "updates": list(taught.bundle.manifest.updates),
         "seconds": round(taught.seconds, 3),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keenline.annotation import Annotation, BoxShape
+from keenline.annotation import CONFIRMED_MISS, Annotation, BoxShape
 from keenline.data.formats.manifest_writing import write as write_manifest
 from keenline.data.labels import LabelledImage, Labels
 from keenline.data.new_folder import new_folder
@@ -18,9 +18,6 @@ from keenline.review.queue import confirmed_miss
 from keenline.store.pictures import encode
 from keenline.store.remarks import Review
 from keenline.types import GOOD, Image, Result, View
-
-CONFIRMED_MISS = "confirmed-miss"
-"""Attribute, `yes`, of each mark on a part that passed and is defective: such samples say most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,16 @@ def fit_head(
     penalty: float = PENALTY,
     steps: int = STEPS,
     networks: int = NETWORKS,
+    weights: NDArray[np.float64] | None = None,
 ) -> ClassHead:
     """Teach a head; its shift is 0.
 
     Several networks that begin elsewhere and draw other cells are taught, and what they say is
     averaged: side by side they are one network of as many hidden units. Every class is drawn as
     often as any other, and good places as often as all of them together, so that a class of three
-    samples is not drowned. Raises TrainingError (LOSS_NOT_FINITE) for cells that are no numbers.
+    samples is not drowned. weights: (cells,), how often a cell of a defect is drawn compared with
+    the others of its class; alike when None. Raises TrainingError (LOSS_NOT_FINITE) for cells that
+    are no numbers.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # said in words right below
         middle = cells.vectors.mean(axis=0)
@@ -60,7 +63,7 @@ def fit_head(
             next="train the bundle with precision f32; look for an image like no other",
         )
     spread[len(spread) // 2 :] /= AROUND
-    lesson = _Lesson(cells, middle, 1 / spread, len(classes))
+    lesson = _Lesson(cells, middle, 1 / spread, len(classes), weights)
     taught = [
         _network(lesson, seed * networks + number, units, penalty, steps)
         for number in range(networks)
@@ -100,6 +103,7 @@ class _Lesson(NamedTuple):
     unit: NDArray[np.float32]
     """What brings the spread of each dimension to 1."""
     classes: int
+    weights: NDArray[np.float64] | None
 
 
 def _network(lesson: _Lesson, seed: int, units: int, penalty: float, steps: int) -> _Network:
@@ -109,7 +113,7 @@ def _network(lesson: _Lesson, seed: int, units: int, penalty: float, steps: int)
 
     cells, classes = lesson.cells, lesson.classes
     rng = np.random.default_rng(seed)
-    among = _balanced(cells.numbers, classes, rng)
+    among = _balanced(cells.numbers, classes, lesson.weights, rng)
     shown = np.unique(cells.numbers[among])
     size = min(BATCH, len(among))
     network = MLPClassifier((units,), alpha=penalty, batch_size=size, random_state=seed)
@@ -138,12 +142,26 @@ _NEVER = -30.0
 
 
 def _balanced(
-    numbers: NDArray[np.int64], classes: int, rng: np.random.Generator
+    numbers: NDArray[np.int64],
+    classes: int,
+    weights: NDArray[np.float64] | None,
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Places of the cells to learn from, some of them repeatedly."""
     clean = np.flatnonzero(numbers == GOOD_PLACE)
     present = [np.flatnonzero(numbers == number) for number in range(1, classes + 1)]
     present = [places for places in present if len(places)]
     each = max(1, len(clean) // max(1, len(present)))
-    drawn = [rng.choice(places, each) for places in present]
+    drawn = [rng.choice(places, each, p=_shares(weights, places)) for places in present]
     return np.concatenate([clean, *drawn])
+
+
+def _shares(
+    weights: NDArray[np.float64] | None, places: NDArray[np.intp]
+) -> NDArray[np.float64] | None:
+    """How likely each is drawn; None where all are alike, which draws as if there were no weights,
+    so that what was learnt without them is learnt again."""
+    if weights is None or np.ptp(weights[places]) == 0:
+        return None
+    chosen = weights[places]
+    return np.asarray(chosen / chosen.sum(), np.float64)

@@ -45,6 +45,7 @@ from keenline.models.class_head import (
 from keenline.training.calibrate import agreeing
 from keenline.training.class_names import notes_on_names
 from keenline.training.class_thresholds import class_threshold, logit
+from keenline.training.confirmed_misses import MISS_WEIGHT, cell_weights, is_confirmed_miss
 from keenline.training.fit import part_numbers
 from keenline.training.head_fit import fit_head
 from keenline.training.labelled_cells import Cells, draw_cells
@@ -80,6 +81,8 @@ class Taught:
     """What was said of each labelled image while it was left out of learning."""
     synthetic: Used
     """Synthetic images that were learnt from too."""
+    confirmed_misses: int
+    """Images of defects that had passed at a station; their defects weighed `MISS_WEIGHT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,8 @@ def teach(
     Of a layout with a training split only that split is read. The dataset needs good images too.
     Each class is measured on parts left out of learning, and taken to be there at the confidence
     that kept the recipe's share of false alarms on them; that confidence becomes 0.5. What the
-    bundle was taught before is replaced.
+    bundle was taught before is replaced. Defects that a person found on parts that had
+    passed (`keenline review`) weigh more than others of their class.
 
     folds: times that parts are left out, 2 or more; as many as there are parts is leave-one-out.
     synthetic: learnt from beside the real images, never measured on, and left out with any image
@@ -138,6 +142,9 @@ def teach(
         f"{datetime.now(UTC).isoformat(timespec='seconds')}: taught {len(facts)} classes "
         f"from {sum(f.images for f in facts)} labelled images"
     )
+    misses = lesson.confirmed_misses
+    if misses:
+        word += f", {misses} of them confirmed misses that weighed {MISS_WEIGHT:g}"
     used = made.used(cells)
     if used.images:
         word += f" and {used.images} synthetic ones, {used.share:.0%} of the defective cells"
@@ -153,7 +160,7 @@ def teach(
     left_out = lesson.left_out(scores)
     notes = (*lesson.notes(facts), *made.notes)
     unread = (*skipped, *made.skipped)
-    return Taught(written, output, notes, unread, seconds, left_out, used)
+    return Taught(written, output, notes, unread, seconds, left_out, used, misses)
 
 
 class _Lesson:
@@ -237,7 +244,7 @@ class _Lesson:
                 if is_out
             }
             beside = made.beside(cells.of(~left_out), unseen)
-            head = fit_head(beside, self._classes, seed=seed)
+            head = self._fitted(beside, seed)
             scores[left_out] = self._scores(
                 with_head(self.graph, head, self.mask),
                 self._manifest.engine.name,
@@ -250,7 +257,7 @@ class _Lesson:
         self, cells: Cells, scores: NDArray[np.float64], seed: int
     ) -> tuple[ClassHead, tuple[ClassFacts, ...]]:
         """The head, and what each class did on parts that were left out (`leave_out`)."""
-        head = fit_head(cells, self._classes, seed=seed)
+        head = self._fitted(cells, seed)
         rate = self._manifest.recipe.gates.false_alarm_rate / len(self._classes)
         shift, facts = [], []
         for place, name in enumerate(self._classes):
@@ -283,6 +290,11 @@ class _Lesson:
             seed=seed,
             dataset_version=self._labelled.version,
         )
+
+    @property
+    def confirmed_misses(self) -> int:
+        """Images of defects that had passed."""
+        return sum(map(is_confirmed_miss, self._samples))
 
     def left_out(self, scores: NDArray[np.float64]) -> tuple[LeftOut, ...]:
         return tuple(
@@ -326,6 +338,10 @@ class _Lesson:
         if once:
             notes.append(f"not measured, because there is but one part: {', '.join(once)}")
         return (*notes, *notes_on_names(self._manifest.recipe, self._classes))
+
+    def _fitted(self, cells: Cells, seed: int) -> ClassHead:
+        weights = cell_weights(cells, self._samples)
+        return fit_head(cells, self._classes, seed=seed, weights=weights)
 
     def _engine(self, graph: onnx.ModelProto, name: str = "") -> Engine:
         facts = self._manifest.engine
