@@ -94,17 +94,18 @@ class Challenges:
     ) -> Decision | PartError:
         """The decision that stands, or why the part is INVALID.
 
-        `named`: classes that were found. A challenge part that passes is never let go. One that is
-        INVALID was neither found nor missed, and stays due.
+        `named`: classes that were found. A challenge part that passes is never let go, and a part
+        that the PLC announces is one whatever the recipe says. One that is INVALID was neither
+        found nor missed, and stays due.
         """
-        if not settings.parts:
+        if not settings.parts and not trigger.challenge:
             return decision
         with self._lock:
             now = self._now()
             if self._state is None:
                 self._state = State(trigger.number, now.isoformat())
                 self._save()
-            part = _part_of(settings, trigger.part_id)
+            part = _part_of(settings, trigger)
             if part is None:
                 self._look_for_overdue(settings, trigger, now)
                 return self._stopped(settings, decision)
@@ -256,8 +257,13 @@ def _last_due(settings: ChallengeSettings, now: datetime) -> datetime | None:
     return max(moments, default=None)
 
 
-def _part_of(settings: ChallengeSettings, part_id: str) -> ChallengePart | None:
-    return next((each for each in settings.parts if re.fullmatch(each.part_id, part_id)), None)
+def _part_of(settings: ChallengeSettings, trigger: Trigger) -> ChallengePart | None:
+    """What the PLC announces counts before the id, which a part without one does not have."""
+    if trigger.challenge:
+        known = (each for each in settings.parts if each.announced == trigger.challenge)
+        return next(known, ChallengePart(announced=min(trigger.challenge, 65_535)))
+    by_id = (each for each in settings.parts if each.part_id)
+    return next((each for each in by_id if re.fullmatch(each.part_id, trigger.part_id)), None)
 
 
 def _acknowledged(file: Path) -> Path:

@@ -94,15 +94,16 @@ class Line:
         part_id: str = "",
         encoder: int | None = None,
         at_ns: int | None = None,
+        challenge: int = 0,
         refused: KeenlineError | None = None,
         frame: Frame | None = None,
     ) -> Trigger:
         """Take on a part and ask the cameras for it.
 
-        `refused`: it is already known why it cannot be inspected; `frame`: a frame of it is here
-        already, because a camera triggered.
+        `challenge`: which known-bad part the PLC says it is; `refused`: it is already known why it
+        cannot be inspected; `frame`: a frame of it is here already, because a camera triggered.
         """
-        part = self._accept(source, part_id, encoder, at_ns)
+        part = self._accept(source, part_id, encoder, at_ns, challenge)
         refused = refused or self._refusal or self._overload()
         if frame is None:
             refused = refused or self._hesitation(part)
@@ -118,7 +119,12 @@ class Line:
         return part.trigger
 
     def _accept(
-        self, source: TriggerSource, part_id: str, encoder: int | None, at_ns: int | None
+        self,
+        source: TriggerSource,
+        part_id: str,
+        encoder: int | None,
+        at_ns: int | None,
+        challenge: int,
     ) -> PartInWork:
         now = time.monotonic_ns()
         with self._lock:
@@ -131,6 +137,7 @@ class Line:
                 monotonic_ns=now if at_ns is None else at_ns,
                 source=source,
                 encoder=encoder,
+                challenge=challenge,
             )
             deadline = trigger.monotonic_ns + round(self._settings.deadline_ms * 1e6)
             part = PartInWork(trigger, self._programme, tuple(self._cameras), deadline)

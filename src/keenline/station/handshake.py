@@ -39,6 +39,8 @@ class Request:
     """The PLC's own number of the part (`count`)."""
     missed: bool = False
     """Nobody knows how long ago this trigger was: by now another part may be at the camera."""
+    challenge: int = 0
+    """Which known-bad part it is, as the PLC announces it; 0: none."""
 
 
 class Handshake(Protocol):
@@ -200,6 +202,7 @@ def _request(inputs: Signals, count: int | None = None, *, missed: bool = False)
         None if encoder is None else int(encoder),
         count,
         missed,
+        max(0, int(inputs.get("challenge", 0))),
     )
 
 

@@ -26,12 +26,15 @@ class HeldBundle:
             content = b""  # `read_bundle` says why
         self.sha256 = hashlib.sha256(content).hexdigest()
         """Of the file: 64 hexadecimal digits."""
+        self.name = ""
+        """The sha256 by which its ledger names it."""
         self._file: BinaryIO = tempfile.TemporaryFile(prefix="keenline-bundle-")  # noqa: SIM115
         self.manifest: Manifest
         try:
             self._file.write(content)
             self._file.flush()
-            self.manifest = read_bundle(Path(self.path)).manifest
+            bundle = read_bundle(Path(self.path))
+            self.manifest, self.name = bundle.manifest, bundle.sha256
         except BundleError:
             self._file.close()
             read_bundle(path)  # says the same of the file that was meant

@@ -36,6 +36,7 @@ class PlcListener(Protocol):
         part_id: str = "",
         encoder: int | None = None,
         at_ns: int | None = None,
+        challenge: int = 0,
         refused: KeenlineError | None = None,
     ) -> Trigger:
         """The PLC asks for a part."""
@@ -172,7 +173,11 @@ class PlcLink:
             words = "The trigger was seen too late to know which part is at the camera"
             refused = PartError(Code.PART_PLC, words)
         trigger = self._listener.trigger(
-            TriggerSource.PLC, part_id=request.part_id, encoder=request.encoder, refused=refused
+            TriggerSource.PLC,
+            part_id=request.part_id,
+            encoder=request.encoder,
+            challenge=request.challenge,
+            refused=refused,
         )
         self._handshake.accepted(request, trigger.number)
         if self._register is not None and request.encoder is not None:

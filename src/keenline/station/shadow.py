@@ -123,7 +123,8 @@ class Shadow:
             self._thread.join()
             self._engine.stop()
         with self._changed:
-            self._skipped["unanswered"] += len(self._queue)
+            if self._queue:
+                self._skipped["unanswered"] += len(self._queue)
             self._queue.clear()
         told = self.counts
         self._books.event(
@@ -187,7 +188,7 @@ class Shadow:
         while not self._stopping.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._stopping.is_set())
-                behind = self._skipped["behind"]
+                behind = self._skipped.get("behind", 0)
                 self._asked = self._queue.popleft() if self._queue else None
                 asked = self._asked
             if asked is None:

@@ -239,11 +239,17 @@ class Station:
         part_id: str = "",
         encoder: int | None = None,
         at_ns: int | None = None,
+        challenge: int = 0,
         refused: KeenlineError | None = None,
     ) -> Trigger:
         """The PLC, or a command, asks for a part."""
         return self.line.trigger(
-            source, part_id=part_id, encoder=encoder, at_ns=at_ns, refused=refused
+            source,
+            part_id=part_id,
+            encoder=encoder,
+            at_ns=at_ns,
+            challenge=challenge,
+            refused=refused,
         )
 
     def too_late(self, number: int, why: str) -> None:
