@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from keenline.strict_toml import StrictTable, content_fault
 from keenline.value_words import Words
@@ -18,8 +18,11 @@ Consequence: TypeAlias = Literal["alarm", "review", "invalid"]
 class ChallengePart(StrictTable):
     """`[[challenge.parts]]`: a known-bad part."""
 
-    part_id: Annotated[str, Words("a regular expression for the whole part id")]
+    part_id: Annotated[str, Words("a regular expression for the whole part id")] = ""
     """Which parts these are, by the id that the line gives them."""
+    announced: int | None = Field(default=None, ge=1, le=65_535)
+    """Which parts these are, by what the PLC says with their trigger (`challenge` of
+    `[plc.inputs]`): 1 where that is a bit, else the number."""
     defect: str = ""
     """The class that must be named; without it any alarm will do."""
 
@@ -31,11 +34,17 @@ class ChallengePart(StrictTable):
         except re.error as error:
             words = f"= {pattern!r}: {error}; allowed: a regular expression"
             raise content_fault(words) from error
-        if re.fullmatch(pattern, ""):
+        if pattern and re.fullmatch(pattern, ""):
             raise content_fault(
                 f"= {pattern!r} fits parts without an id; allowed: one that does not"
             )
         return pattern
+
+    @model_validator(mode="after")
+    def _is_told(self) -> ChallengePart:
+        if not self.part_id and self.announced is None:
+            raise content_fault("says of no part that it is one; needed: part_id or announced")
+        return self
 
 
 class ChallengeSettings(StrictTable):

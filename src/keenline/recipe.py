@@ -212,6 +212,9 @@ class Recipe(StrictTable):
         _drop_unsaid(values["augment"], AugmentSettings(), ("full_well", "read_noise"))
         for defect, table in zip(self.classes, values["classes"], strict=True):
             _drop_unsaid(table, DefectClass(name=defect.name), _LATER_CLASS_KEYS)
+        for part in values["challenge"]["parts"]:
+            if part["announced"] is None:
+                del part["announced"]
         _drop_unsaid(values, Recipe(), ("lighting", "readiness", "challenge"))
         _drop_unsaid(values["learning"], LearningSettings(), tuple(LearningSettings.model_fields))
         if not values["learning"]:

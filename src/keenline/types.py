@@ -161,6 +161,8 @@ class Trigger:
     source: TriggerSource = TriggerSource.SOFTWARE
     encoder: int | None = None
     """Encoder counts of the conveyor at the trigger."""
+    challenge: int = 0
+    """Which known-bad part the PLC announced this one to be, from 1; 0: it announced none."""
 
 
 @dataclass(frozen=True, slots=True)

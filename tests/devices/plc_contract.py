@@ -132,6 +132,14 @@ class PlcContract:
             "heartbeat": 77,
         }
 
+    def test_a_challenge_part_is_announced_by_a_bit_or_by_a_number(self, rig):
+        for signal, values in (("trigger", (True, False)), ("acknowledge", (2, 0))):
+            plc = rig.plc(inputs={"challenge": rig.inputs[signal]})
+            plc.connect()
+            for value in values:
+                rig.peer.set(**{signal: value})
+                assert plc.read() == {"challenge": value}
+
     @pytest.mark.parametrize("name", BITS)
     def test_each_output_bit_goes_up_and_down_alone(self, rig, plc, name):
         plc.write(dict.fromkeys(BITS, False))

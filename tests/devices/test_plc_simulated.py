@@ -68,6 +68,7 @@ def test_the_next_part_waits_until_the_result_is_taken_away(plc):
     assert plc.read() | {"heartbeat": 0} == {
         "trigger": True,
         "part_id": "B",
+        "challenge": 0,
         "encoder": 0,
         "acknowledge": 0,
         "heartbeat": 0,

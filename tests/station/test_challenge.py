@@ -108,6 +108,34 @@ def test_another_class_than_the_expected_one_is_a_miss_and_invalid_is_neither() 
     assert told[1][1]["found"] == "scratch"
 
 
+def test_what_the_plc_announces_is_a_challenge_whatever_its_id() -> None:
+    told = Told()
+    watch = Challenges(None, told)
+    by_bit = ChallengePart(announced=1, defect="dent")
+    settings = ChallengeSettings(parts=(*KNOWN, by_bit, ChallengePart(announced=2)))
+
+    def judged(number: int, challenge: int, decision: Decision, *named: str) -> object:
+        said = replace(trigger(number, f"P{number}"), challenge=challenge)
+        return watch.judge(settings, said, decision, named)
+
+    assert judged(1, 0, PASS) is PASS
+    assert judged(2, 1, REVIEW, "dent") is REVIEW
+    assert judged(3, 2, REVIEW, "anomaly") is REVIEW  # any alarm will do
+    assert told.kinds == ["challenge-found", "challenge-found"]
+    assert judged(4, 1, REVIEW, "scratch") is REVIEW
+    assert told[-1] == (
+        "challenge-missed",
+        {
+            "part_id": "P4", "expected": "dent", "found": "scratch", "verdict": "REVIEW",
+            "consequence": "review",
+        },
+    )  # fmt: skip
+    # A number that the recipe does not know, and a recipe without any: never let go.
+    assert getattr(judged(5, 7, PASS), "verdict", None) is Verdict.REVIEW
+    watch, settings = Challenges(None, told), ChallengeSettings()
+    assert getattr(judged(6, 1, PASS), "verdict", None) is Verdict.REVIEW
+
+
 def test_one_is_overdue_after_its_parts_or_its_time_and_says_so_once() -> None:
     told, clock = Told(), Clock()
     watch = Challenges(None, told, clock)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests.station.lines import BAD, GOOD, Watched, camera, plan, running, until
 
+from keenline.bundle import read_bundle
+from keenline.challenge_settings import ChallengePart, ChallengeSettings
 from keenline.devices.plc_simulated import GatePart, SimulatedPlc, SimulatedPlcSettings
 from keenline.devices.simulated import SimulatedCamera
 from keenline.devices.simulated_faults import FaultKind
@@ -97,6 +99,24 @@ def test_a_bad_part_is_diverted_and_a_lost_frame_rejected(bundle: Path, tmp_path
         assert blind.gate == "reject"
         assert blind.fault_code == Code.PART_FRAME_LOST
         line.assert_accounts_balance()
+
+
+@pytest.mark.parametrize("kind", ["level", "count"])
+def test_a_challenge_part_that_the_plc_announces_stops_the_pass_it_gets(
+    kind: str, bundle: Path, tmp_path: Path
+) -> None:
+    challenge = ChallengeSettings(parts=(ChallengePart(announced=1),))
+    recipe = read_bundle(bundle).manifest.recipe.model_copy(update={"challenge": challenge})
+    with plc_line(bundle, tmp_path, camera(), kind=kind, recipe=recipe) as (line, plc):
+        gates = []
+        for name, known_bad in (("1-good", 0), ("2-good", 1), ("3-bad", 0), ("4-good", 0)):
+            plc.present(name, challenge=known_bad)
+            gates += through(plc, 1)
+        line.assert_accounts_balance()
+    assert [part.gate for part in gates] == ["pass", "divert", "divert", "divert"]
+    assert [result.trigger.challenge for result in line.results] == [0, 1, 0, 0]
+    assert "challenge-missed" in line.kinds()
+    assert "2-good was missed" in line.results[3].decision.reasons[0]
 
 
 @pytest.mark.parametrize("fault", ["disappear", "stop_heartbeat", "freeze_inputs"])

@@ -30,6 +30,9 @@ class Inputs(StrictTable):
     """Conveyor position in encoder counts, a signed 32-bit number that may wrap around."""
     acknowledge: str | None = None
     """The `result_number` that the PLC has taken; without it each result stays for a set time."""
+    challenge: str | None = None
+    """A bit that is up with the trigger of a known-bad part, or a number that says which one it is,
+    0 for any other part."""
     heartbeat: str | None = None
     """A bit or number that the PLC changes all the time; without it stale data go unnoticed."""
 

@@ -26,6 +26,7 @@ CARRIES: Mapping[str, tuple[Kind, ...]] = {
     "part_id": ("text", "number"),
     "encoder": _NUMBER,
     "acknowledge": _NUMBER,
+    "challenge": _FLAG,
     "heartbeat": _FLAG,
     "ready": _FLAG,
     "busy": _FLAG,

@@ -65,6 +65,7 @@ class GatePart:
 class _Part:
     number: int
     part_id: str
+    challenge: int = 0
     since: float = 0.0
 
 
@@ -133,13 +134,15 @@ class SimulatedPlc:
 
     # The plant.
 
-    def present(self, part_id: str = "") -> int:
-        """A part comes to the camera; its number. With `level` it waits until the part before
-        has its result; with `count`, a station that has not read before the next part comes has
-        missed it."""
+    def present(self, part_id: str = "", challenge: int = 0) -> int:
+        """A part comes to the camera, a known-bad one with `challenge`; its number.
+
+        With `level` it waits until the part before has its result; with `count`, a station that has
+        not read before the next part comes has missed it.
+        """
         with self._lock:
             self._presented += 1
-            self._coming.append(_Part(self._presented, part_id))
+            self._coming.append(_Part(self._presented, part_id, challenge))
             self.scan()
             return self._presented
 
@@ -252,6 +255,7 @@ class SimulatedPlc:
         everything: dict[str, SignalValue] = {
             "trigger": self._count if by_count else self._trigger,
             "part_id": part.part_id if part is not None else "",
+            "challenge": part.challenge if part is not None else 0,
             "encoder": self._encoder,
             "acknowledge": self._acknowledged,
             "heartbeat": self._beat() if self._stopped_beat is None else self._stopped_beat,
