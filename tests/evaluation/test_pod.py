@@ -1,4 +1,4 @@
-"""Probability of detection: statsmodels, a published table, coverage, and what is refused."""
+"""Probability of detection: the handbook, statsmodels, a table, coverage, what is refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
+from tests.evaluation.handbook_cracks import BY_LENGTH, BY_LOG_DEPTH, by_depth, by_length
 
 from keenline.evaluation.pod import probability_of_detection
 from keenline.evaluation.pod_curve import (
@@ -77,6 +78,24 @@ def test_the_published_fit_of_bliss_beetles():
     errors = np.sqrt(np.diag(logit.covariance))
     assert errors == pytest.approx((5.18, 2.91), abs=0.005)
     assert (probit.intercept, probit.slope) == pytest.approx((-34.94, 19.73), abs=0.005)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_the_example_of_the_handbook_is_that_of_its_own_program(link: Link):
+    sizes, hits = by_length()
+    assert (len(sizes), hits.sum()) == (134, 92)
+    pod = probability_of_detection(sizes, hits, link=link, scale="linear", unit="inch")
+    assert pod.curve is not None
+    found = (pod.curve.intercept, pod.curve.slope, pod.a50, pod.a90)
+    assert found == pytest.approx(BY_LENGTH[link][:4], rel=1e-7)
+    # Theirs is read off a grid; ours is exact.
+    assert pod.a90_95 == pytest.approx(BY_LENGTH[link][4], rel=2e-4)
+    assert pod.claimed
+
+
+def test_its_depths_on_a_logarithmic_scale_are_those_of_jasp():
+    curve = fit_curve(*by_depth(), "logit", "log")
+    assert (curve.intercept, curve.slope) == pytest.approx(BY_LOG_DEPTH, rel=1e-7)
 
 
 def test_the_bound_holds_as_often_as_it_says():
