@@ -147,6 +147,6 @@ def test_defects_are_imagined_into_a_library_and_pasted_from_it(keenline, labell
     assert size_of(tmp_path / "sheet.png")[1] > 3 * 224
     ran = keenline("synthesise", marked, "-o", tmp_path / "made", "--library", tmp_path / "library")
     assert ran.code == 0
-    assert "beside 6 real ones, 25%" in ran.out
+    assert "beside 6 real ones, 25 %" in ran.out
     wrong = keenline("imagine", marked, "--class", "dent", *options, "--time-budget", "soon")
     assert wrong.code == 2

@@ -91,7 +91,7 @@ def test_synthetic_images_are_learnt_from_too(
     record = keenline(*taught, "--synthetic", made).record
     assert record["synthetic"] == number
     assert 0 < record["synthetic_share"] <= 0.5
-    share = f"{record['synthetic_share']:.0%}"
+    share = f"{100 * record['synthetic_share']:.0f} %"
     assert f"and {number} synthetic ones, {share} of the defective cells" in record["updates"][-1]
     refused = keenline(*taught, "--synthetic", made, "--share", 0.8)
     assert refused.code == 4

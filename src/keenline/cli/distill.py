@@ -137,7 +137,7 @@ def _describe(unlabelled: Unlabelled, terminal: Terminal) -> None:
 def _show(line: Line, terminal: Terminal) -> None:
     told = [f"step {line['step']:g}", f"{line['minutes']:.1f} min"]
     told += [f"loss {line['loss']:.3f}"] if "loss" in line else []
-    told += [f"{level} {line[level]:.1%}" for level in ("s8", "s16") if level in line]
+    told += [f"{level} {100 * line[level]:.1f} %" for level in ("s8", "s16") if level in line]
     terminal.fact("explained", "  ".join(told))
 
 

@@ -97,6 +97,7 @@ def _tell(name: str, found: Calibration, terminal: Terminal) -> None:
         return
     terminal.fact("camera", name, "bold")
     terminal.fact("exposure", f"{found.exposure_us:g} µs")
-    terminal.fact("grey", f"{found.grey:.1f} of 255, {found.saturated:.2%} of the pixels clipped")
+    clipped = f"{100 * found.saturated:.2f} % of the pixels clipped"
+    terminal.fact("grey", f"{found.grey:.1f} of 255, {clipped}")
     terminal.say()
     terminal.say(f"Into [[cameras]] of {name}:  exposure_us = {found.exposure_us:g}")

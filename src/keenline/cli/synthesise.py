@@ -201,7 +201,7 @@ def _conclude(
         terminal.fact("not used", what, "yellow")
     for name, count in counts.items():
         words = f"{name}: {count} images beside {made.index.real.get(name, 0)} real ones, "
-        words += f"{made.share_of(name):.0%}"
+        words += f"{100 * made.share_of(name):.0f} %"
         terminal.fact("made" if name == next(iter(counts)) else "", words)
     for name, count in made.without_place.items():
         what = f"{name}: {count} images, because no good image has a surface like the defect's"

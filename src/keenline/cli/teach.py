@@ -120,7 +120,7 @@ def _conclude(taught: Taught, dataset: Dataset, terminal: Terminal) -> None:
         terminal.fact(
             "synthetic",
             f"{taught.synthetic.images} images learnt from too, "
-            f"{taught.synthetic.share:.0%} of the defective cells",
+            f"{100 * taught.synthetic.share:.0f} % of the defective cells",
         )
     show_news(dataset, taught.notes, taught.skipped, terminal)
     terminal.fact("bundle", str(taught.path), "bold")
@@ -138,11 +138,12 @@ def words_of(known: ClassFacts) -> str:
     if known.good:
         most = Proportion.of(known.false_alarms, known.good).upper95
         alarms = (
-            f"{known.false_alarms} false alarms in {known.good} good parts (at most {most:.1%})"
+            f"{known.false_alarms} false alarms in {known.good} good parts "
+            f"(at most {100 * most:.1f} %)"
         )
     return (
         f"{known.name}: {known.found} of {known.tried} left-out parts found "
-        f"(recall at least {found.lower95:.0%}), {alarms}; "
+        f"(recall at least {100 * found.lower95:.0f} %), {alarms}; "
         f"{needed(known.found, known.tried).sentence}"
     )
 

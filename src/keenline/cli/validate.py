@@ -179,9 +179,9 @@ def _class_rows(estimate: Estimate) -> Iterator[tuple[str, ...]]:
         yield (
             f"{each.name}, {each.parts}",
             _share(recall),
-            f"{recall.lower95:.0%}" if recall.n else "-",
+            f"{100 * recall.lower95:.0f} %" if recall.n else "-",
             _share(precision),
-            f"{precision.lower95:.0%}" if precision.n else "-",
+            f"{100 * precision.lower95:.0f} %" if precision.n else "-",
             _share(each.flagged),
             "-" if each.average_precision is None else f"{each.average_precision:.3f}",
         )
@@ -195,7 +195,7 @@ def _words(share: Proportion, bound: str) -> str:
     if not share.n:
         return "none to be tried"
     limit = share.lower95 if bound == "least" else share.upper95
-    return f"{share.events} of {share.n} (at {bound} {limit:.1%})"
+    return f"{share.events} of {share.n} (at {bound} {100 * limit:.1f} %)"
 
 
 def _missed_lines(estimate: Estimate, dataset: Dataset) -> Iterator[str]:

@@ -197,7 +197,8 @@ def _not_reached(
         Code.EXPOSURE_NOT_REACHED,
         f"The grey level cannot be reached: {why}",
         where=f"camera {name}, {limits[0]:g} to {limits[1]:g} us",
-        expected=f"{goal.grey:g} +- {goal.tolerance:g}, at most {goal.max_saturated:.1%} clipped",
-        got=f"{best.grey:.1f} at {best.exposure_us:g} us, {best.saturated:.1%} clipped",
+        expected=f"{goal.grey:g} +- {goal.tolerance:g}, "
+        f"at most {100 * goal.max_saturated:.1f} % clipped",
+        got=f"{best.grey:.1f} at {best.exposure_us:g} us, {100 * best.saturated:.1f} % clipped",
         next=advice,
     )

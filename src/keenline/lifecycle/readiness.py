@@ -138,7 +138,7 @@ def _samples(facts: ClassFacts, recipe: Recipe) -> Gate:
 
 def _recall(facts: ClassFacts, recipe: Recipe) -> Gate:
     least = recipe.readiness.recall
-    needs = f"{_percent(least)} proven at {CONFIDENCE:.0%}"
+    needs = f"{_percent(least)} proven at {100 * CONFIDENCE:.0f} %"
     share = facts.seeded
     if share is None:
         few = parts_needed(least)
@@ -152,7 +152,7 @@ def _recall(facts: ClassFacts, recipe: Recipe) -> Gate:
 
 def _shadow(facts: ClassFacts, recipe: Recipe) -> Gate:
     least = recipe.readiness.agreement
-    needs = f"{_percent(least)} proven at {CONFIDENCE:.0%}"
+    needs = f"{_percent(least)} proven at {100 * CONFIDENCE:.0f} %"
     if recipe.readiness.shadow == "waived":
         return Gate("shadow agreement", True, "waived by the recipe", "waived")
     shadow = facts.shadow

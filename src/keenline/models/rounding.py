@@ -46,7 +46,7 @@ def rounded(
         Code.OPTION_CONFLICT,
         "This backbone does not survive rounding to int8",
         where=f"backbone {backbone}, precision int8",
-        expected=f"at least {FAITHFUL:.0%} of the variance of its features kept",
-        got=f"{max(kept, 0.0):.0%}",
+        expected=f"at least {100 * FAITHFUL:.0f} % of the variance of its features kept",
+        got=f"{100 * max(kept, 0.0):.0f} %",
         next="use --precision auto or f32",
     )

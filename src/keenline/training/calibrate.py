@@ -95,8 +95,9 @@ def calibrate(
         raise TrainingError(
             Code.VERDICT_PARITY,
             "The engines do not agree on what the graph says",
-            expected=f"scores that differ by at most {LARGEST_DIFFERENCE:.0%} of the threshold",
-            got=f"{difference:.1%}",
+            expected="scores that differ by at most "
+            f"{100 * LARGEST_DIFFERENCE:.0f} % of the threshold",
+            got=f"{100 * difference:.1f} %",
             next="train with --precision f32, and report the processor this happened on",
         )
     return Calibration(

@@ -147,7 +147,8 @@ def teach(
         word += f", {misses} of them confirmed misses that weighed {MISS_WEIGHT:g}"
     used = made.used(cells)
     if used.images:
-        word += f" and {used.images} synthetic ones, {used.share:.0%} of the defective cells"
+        among = f"{100 * used.share:.0f} % of the defective cells"
+        word += f" and {used.images} synthetic ones, {among}"
     manifest = bundle.manifest.model_copy(
         update={
             "classes": facts,

@@ -63,9 +63,10 @@ class Gating:
             return "every patch is looked at, because no part left out shows a defect"
         return (
             f"lets {self.passed} of {self.defective} defective patches pass (asked: "
-            f"{self.asked:.1%}, an estimate; >= {self.bound:.1%} at {CONFIDENCE:.0%} confidence if "
+            f"{100 * self.asked:.1f} %, an estimate; >= {100 * self.bound:.1f} % at "
+            f"{100 * CONFIDENCE:.0f} % confidence if "
             f"patches were independent), all of them in {self.whole} of {self.parts} parts left "
-            f"out; discards {self.discarded:.1%} of the patches of good ones"
+            f"out; discards {100 * self.discarded:.1f} % of the patches of good ones"
         )
 
     def facts(self) -> dict[str, object]:

@@ -141,7 +141,7 @@ class Finisher:
         share = len(rounded.graph) / len(plain.graph)
         if wanted == "int8" or not worse:
             notes = (f"in int8 {worse} than in float32",) if worse else ()
-            return rounded, (*notes, f"int8 takes {share:.0%} of the bytes of float32")
+            return rounded, (*notes, f"int8 takes {100 * share:.0f} % of the bytes of float32")
         return plain, (f"float32, because in int8 {worse}",)
 
     def judge_all(self, settled: Settled, samples: Sequence[Sample]) -> Judged:
