@@ -54,6 +54,8 @@ def test_a_second_version_follows_the_first(keenline: Keenline, photos: Path) ->
     second = keenline("dataset", "create", photos, "--parent", first["file"], "--json").record
     assert second["parent"] == first["id"]
     assert second["file"].endswith("v2.keenset")
+    third = keenline("dataset", "create", photos, "--parent", second["file"])
+    assert "Next:  keenline teach BUNDLE --labelled" in third.out  # there is a bundle by now
 
 
 def test_what_was_changed_fails_the_check(keenline: Keenline, photos: Path) -> None:

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from keenline.lifecycle.ledger import Event
 
 
+def foretell(bundle: Bundle, path: Path, output: Path | None, terminal: Terminal) -> None:
+    """Say before the work what a change in place will end: stages are of one bundle only."""
+    from keenline.lifecycle.ledger import ledger_of
+
+    stage = bundle.manifest.stage
+    if stage in ("trained", "retired") or not ledger_of(path).exists():
+        return
+    if output is None or output.resolve() == path.resolve():
+        words = f"the bundle is {stage}, and will be trained again once it is changed"
+        terminal.fact("stage", f"{words}; -o writes another one beside it", "yellow")
+
+
 def follow(
     path: Path,
     event: Event,

@@ -137,7 +137,12 @@ def dataset(
             return
         _describe(created.file, created.version, terminal)
         terminal.skipped(skipped)
-        if any(sample.label == GOOD for sample in created.version.of("train")):
+        learnt = {sample.label == GOOD for sample in created.version.of("train")}
+        if created.version.parent and False in learnt:
+            terminal.next_step("keenline", "teach", "BUNDLE", "--labelled", str(created.file))
+        elif created.version.parent and learnt:
+            terminal.next_step("keenline", "update", "BUNDLE", "--good", str(created.file))
+        elif True in learnt:
             terminal.next_step("keenline", "train", str(created.file), "-o", "part.keen")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keenline.cli.changes import follow
+from keenline.cli.changes import follow, foretell
 from keenline.cli.failures import failing_calmly
 from keenline.cli.options import BundlePath, Json, require_writable
 from keenline.cli.terminal import Terminal
@@ -46,6 +46,7 @@ def update(
 
         before = read_bundle(bundle)  # a broken one is said before the images are read
         require_writable(output or bundle)
+        foretell(before, bundle, output, terminal)
         with terminal.waiting(f"reading {good}"):
             from keenline.data.importers import open_dataset
             from keenline.training import update as learning
