@@ -11,6 +11,7 @@ from tests.manifests import MEMBERS, manifest
 
 from keenline.bundle import GRAPH, read_bundle, write_bundle
 from keenline.bundle import ClassFacts as Learnt
+from keenline.cli.station_bundle import BundleWatch
 from keenline.decision import decide
 from keenline.errors import Code, LifecycleError
 from keenline.evaluation.evidence import evidence
@@ -163,6 +164,29 @@ def test_a_broken_gate_withdraws_by_itself(bundle: Path) -> None:
     assert (last.who, last.event) == ("monitor", "authority")
     assert "withdrawn automatically: drift" in last.why
     assert authority.enforce(bundle, who="monitor") == ()
+
+
+def test_a_station_gives_up_what_was_withdrawn_and_nothing_else_by_itself(bundle: Path) -> None:
+    prove(bundle)
+    without = read_bundle(bundle).sha256
+    authority.grant(bundle, "dent", who="Ben", why="ready")
+    running = read_bundle(bundle).sha256
+    watch = BundleWatch(bundle)
+    assert watch.withdrawn(running) == ()
+    record_drift(bundle, {"dent": "drifting"}, who="monitor", source="drift.json")
+    assert watch.withdrawn(running) == ()
+    authority.enforce(bundle, who="monitor")
+    assert authority.withdrawn_since(bundle, running) == watch.withdrawn(running) == ("dent",)
+    assert watch.withdrawn(running) == ()  # until a minute has gone by
+    # A station that runs with what is there now, or with what came before the grant, waits.
+    assert authority.withdrawn_since(bundle, read_bundle(bundle).sha256) == ()
+    assert authority.withdrawn_since(bundle, without) == ()
+    move(bundle, "shadow", who="Ada", why="once more")
+    assert BundleWatch(bundle).withdrawn(running) == ()
+    # The file, changed without a line.
+    known = read_bundle(bundle)
+    write_bundle(bundle, known.manifest.model_copy(update={"updates": ("x",)}), known.members)
+    assert BundleWatch(bundle).withdrawn(running) == ()
 
 
 @pytest.mark.parametrize("changes", ["bank", "threshold", "head"])

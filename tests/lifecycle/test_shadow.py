@@ -15,6 +15,7 @@ from keenline.bundle import read_bundle
 from keenline.errors import Code, LifecycleError, StoreError
 from keenline.evaluation.sequential import Plan
 from keenline.inference.inspector import Inspector
+from keenline.lifecycle.ledger import read_ledger
 from keenline.lifecycle.ledger import verify as verify_ledger
 from keenline.lifecycle.promotion import promote, rollback
 from keenline.lifecycle.shadow import Kind, asked, compare, names_of
@@ -23,8 +24,9 @@ from keenline.station.parts import image_sha256
 from keenline.store.audit import verify
 from keenline.store.database import Database
 from keenline.store.migrating import upgrade
-from keenline.store.remarking import events_of
+from keenline.store.remarking import events_of, keep
 from keenline.store.remarks import Finding, Review
+from keenline.store.results import ResultSink
 from keenline.types import Result, ShadowAnswer, Verdict
 
 PLAN = Plan()
@@ -173,6 +175,7 @@ def test_a_promotion_and_its_rollback_are_one_line_each_and_recorded(
     assert station.read_text() == before.replace('"old.keen"', '"new.keen"')
     assert (read_bundle(new).manifest.stage, read_bundle(old).manifest.stage) == ("live", "retired")
     assert done.after_sha256 == read_bundle(new).sha256
+    assert read_ledger(new)[-1].facts["shadow"] == "never asked in shadow here"
     rollback(station, database, who="Bo", why="too many false alarms")
     assert station.read_text() == before
     assert (read_bundle(new).manifest.stage, read_bundle(old).manifest.stage) == ("retired", "live")
@@ -184,6 +187,36 @@ def test_a_promotion_and_its_rollback_are_one_line_each_and_recorded(
     assert verify(database).is_whole
     assert not verify_ledger(new).faults
     assert not verify_ledger(old).faults
+
+
+@pytest.mark.parametrize(("parts", "differ"), [(10, 0), (120, 30)])
+def test_what_shadow_mode_does_not_speak_for_takes_a_word_more(
+    parts: int, differ: int, station: Path, database: Database
+):
+    new = station.parent / "new.keen"
+    every = [
+        replace(result(n, verdict=Verdict.PASS), station="press-4") for n in range(1, parts + 1)
+    ]
+    ResultSink(database).deliver(every)
+    name = read_bundle(new).sha256
+    keep(
+        database,
+        [
+            replace(answer(of, Verdict.REVIEW if n < differ else Verdict.PASS), bundle_sha256=name)
+            for n, of in enumerate(every)
+        ],
+    )
+    before, bytes_before = station.read_text(), new.read_bytes()
+    with pytest.raises(LifecycleError, match="does not speak for it") as caught:
+        promote(new, station, database, who="Ada", why="shadow passed")
+    assert caught.value.code is Code.PROMOTION
+    assert (station.read_text(), new.read_bytes()) == (before, bytes_before)
+    done = promote(new, station, database, who="Ada", why="it must", despite_shadow=True)
+    said = read_ledger(new)[-1].facts["shadow"]
+    assert said == done.shadow
+    assert said.startswith("refuse after 2 parts" if differ else "not decided after 10 parts")
+    (event,) = events_of(database, ["bundle-promoted"])
+    assert event.facts["shadow"] == said
 
 
 def test_what_was_not_accepted_or_has_no_reason_goes_nowhere(station: Path, database: Database):

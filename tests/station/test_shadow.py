@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ def answers(line: Watched) -> list[ShadowAnswer]:
 
 def test_its_answers_are_those_that_stored_images_would_get(
     tame: Path, critic: Path, tmp_path: Path
-):
+) -> None:
     """The tame bundle decides and passes everything, the other one looks on."""
     with running(beside(plan(tame, camera()), critic), tmp_path / "j") as line:
         shadow = up(line)
@@ -151,9 +151,9 @@ def test_its_answers_are_those_that_stored_images_would_get(
 
 def test_the_plc_and_its_line_see_nothing_of_a_shadow_that_hangs(
     bundle: Path, tame: Path, tmp_path: Path
-):
+) -> None:
     more = beside(plan(bundle), tame, hangs, hang_ms=300)
-    beside_it = {"shadow": more.shadow, "shadow_inspector": more.shadow_inspector}
+    beside_it: dict[str, Any] = {"shadow": more.shadow, "shadow_inspector": more.shadow_inspector}
     with plc_line(bundle, tmp_path, camera(), **beside_it) as (line, plc):
         shadow = up(line)
         for _ in range(6):
@@ -173,7 +173,7 @@ def test_the_plc_and_its_line_see_nothing_of_a_shadow_that_hangs(
 @pytest.mark.parametrize(("run", "why"), [(slow, "behind"), (dies, "unanswered")])
 def test_the_line_goes_on_and_every_part_is_accounted_for(
     run: Callable[..., object], why: str, bundle: Path, critic: Path, tame: Path, tmp_path: Path
-):
+) -> None:
     chosen = critic if run is dies else tame
     with running(beside(plan(bundle, camera()), chosen, run, waiting=2), tmp_path) as line:
         shadow = up(line)
@@ -193,7 +193,7 @@ def test_the_line_goes_on_and_every_part_is_accounted_for(
 
 def test_a_share_of_the_parts_is_drawn_and_no_invalid_one_is_asked_about(
     bundle: Path, tame: Path, tmp_path: Path
-):
+) -> None:
     """The other half of a queue: nothing takes from it here."""
     shadow = Shadow("new.keen", "e" * 64, ShadowTable(bundle="x", share=0.5), *unheard())
     drawn = [a_result(n) for n in range(40)]
@@ -211,7 +211,7 @@ def test_a_share_of_the_parts_is_drawn_and_no_invalid_one_is_asked_about(
 @pytest.mark.parametrize("what", ["missing", "live", "stage", "part"])
 def test_a_bundle_that_has_no_business_in_shadow_is_refused(
     what: str, bundle: Path, tame: Path, tmp_path: Path
-):
+) -> None:
     path = tmp_path / "wrong.keen"
     if what == "live":
         path.write_bytes(bundle.read_bytes())
@@ -225,9 +225,8 @@ def test_a_bundle_that_has_no_business_in_shadow_is_refused(
             update={"recipe": other, "recipe_sha256": other.sha256}
         )
         write_bundle(path, manifest, known.members)
-    sha256 = hashlib.sha256(bundle.read_bytes()).hexdigest()
-    recipe = read_bundle(bundle).manifest.recipe
-    live = Programme(None, recipe, "", sha256, "")  # type: ignore[arg-type]
+    learnt = read_bundle(bundle)
+    live = Programme(None, learnt.manifest.recipe, "", learnt.sha256, "")  # type: ignore[arg-type]
     with pytest.raises(KeenlineError) as caught:
         open_shadow(beside(plan(bundle, camera()), path), live, [], *unheard())
     code = Code.BUNDLE_MISSING if what == "missing" else Code.STATION_SHADOW
@@ -239,7 +238,7 @@ def test_a_bundle_that_has_no_business_in_shadow_is_refused(
 @pytest.mark.slow
 def test_a_station_inspects_without_one_that_is_refused_and_takes_up_another(
     bundle: Path, tame: Path, tmp_path: Path
-):
+) -> None:
     with running(beside(plan(bundle, camera()), bundle), tmp_path) as line:
         codes = [one.facts["code"] for one in line.events if one.kind == "shadow-refused"]
         assert codes == ["5305"]
@@ -252,7 +251,7 @@ def test_a_station_inspects_without_one_that_is_refused_and_takes_up_another(
         assert line.station.shadow is None
 
 
-def test_what_can_be_done_without_leaves_a_full_disk_to_the_results():
+def test_what_can_be_done_without_leaves_a_full_disk_to_the_results() -> None:
     recorder = Full()
     books = Books("press-4", recorder, Tally())
     of = a_result(1)

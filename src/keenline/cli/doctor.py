@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from keenline.cli.failures import failing_calmly
 from keenline.cli.machine import Machine, this_machine
 from keenline.cli.options import Json
 from keenline.cli.terminal import Terminal
-from keenline.errors import KeenlineError
+from keenline.errors import BundleError, KeenlineError
 
 if TYPE_CHECKING:
     from keenline.cli.examination import Finding
@@ -149,9 +148,11 @@ def _findings(config: StationConfig, folder: Path) -> Iterator[Finding]:
 
 
 def _sha256(path: Path) -> str | None:
+    from keenline.bundle import read_bundle
+
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
+        return read_bundle(path).sha256
+    except BundleError:
         return None  # gone, or not for this account; what runs has it in memory
 
 

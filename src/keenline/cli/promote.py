@@ -34,20 +34,28 @@ def promote(
     station: StationFile,
     by: By,
     why: Why,
+    despite_shadow: Annotated[
+        bool,
+        typer.Option(
+            "--despite-shadow",
+            help="Although the test in shadow says refuse, or nothing yet; recorded.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Put an accepted bundle to work at a station; the one before it is retired.
 
     Changes the line of the configuration that names the bundle, and records who and why in the
-    ledgers of both bundles and in the audit trail. A station that runs goes on with the old one
-    until it is reloaded.
+    ledgers of both bundles and in the audit trail, with what the sequential test says of the bundle
+    in shadow there: one that it does not promote takes --despite-shadow. A station that runs goes
+    on with the old one until it is reloaded.
     """
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
         with terminal.waiting(f"opening {bundle}"):
             from keenline.lifecycle.promotion import promote as put
         with closing(open_for_asking(str(station))) as database:
-            done = put(bundle, station, database, who=by, why=why)
+            done = put(bundle, station, database, who=by, why=why, despite_shadow=despite_shadow)
         _tell(done, "promoted", station, terminal)
 
 
@@ -79,9 +87,13 @@ def _tell(done: Replaced, what: str, station: Path, terminal: Terminal) -> None:
                 "before_sha256": done.before_sha256,
                 "after": str(done.after),
                 "after_sha256": done.after_sha256,
+                "shadow": done.shadow,
             }
         )
         return
     terminal.fact(what, f"{done.after.name} ({done.after_sha256[:12]}) at {done.station}", "green")
     terminal.fact("retired", f"{done.before.name} ({done.before_sha256[:12]})")
+    if done.shadow:
+        colour = "" if done.shadow.startswith(("promote", "never")) else "yellow"
+        terminal.fact("shadow", done.shadow, colour)
     terminal.say(f"{station} names it now; a running station takes it up with SIGHUP.")

@@ -38,7 +38,10 @@ def readiness(
     ] = None,
     enforce: Annotated[
         bool,
-        typer.Option("--enforce", help="Withdraw the authority of classes with a broken gate."),
+        typer.Option(
+            "--enforce",
+            help="Withdraw the authority of classes with a broken gate, with nothing new written.",
+        ),
     ] = False,
     by: Annotated[
         str | None, typer.Option("--by", help="Who does this; else the account.", metavar="NAME")
@@ -48,7 +51,8 @@ def readiness(
     """Show which classes may reject, and which gate keeps the others from it.
 
     Gates: samples learnt from, recall on held-out parts, agreement in shadow mode, drift. What was
-    measured stands in the ledger beside the bundle; the newest word counts.
+    measured stands in the ledger beside the bundle; the newest word counts. Where what is written
+    down breaks a gate of a class that rejects, its authority is withdrawn in the same step.
     """
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
@@ -63,7 +67,9 @@ def readiness(
             record_shadow(bundle, _agreements(shadow), who=who, source=shadow.name)
         if drift is not None:
             record_drift(bundle, _states(drift), who=who, source=drift.name)
-        withdrawn = authority.enforce(bundle, who=who) if enforce else ()
+        # A fact that breaks a gate ends the authority at once, not when somebody thinks of it.
+        is_new = not (seeded is shadow is drift is None)
+        withdrawn = authority.enforce(bundle, who=who) if enforce or is_new else ()
         found = authority.checklist(bundle)
         if as_json:
             names = [each.class_name for each in withdrawn]

@@ -14,28 +14,22 @@ from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
 from keenline.evaluation.sequential import Plan, operating, sample_sizes
 from keenline.inference.inspector import Inspector
+from keenline.lifecycle.authority import enforce
 from keenline.lifecycle.class_facts import record_shadow
 from keenline.lifecycle.shadow import (
     SHADOW_COMPARED,
     Comparison,
     Pair,
     asked,
-    compare,
+    compared,
     names_of,
+    newest_answers,
 )
 from keenline.lifecycle.stages import move
-from keenline.review.queue import by_result
 from keenline.store.database import Database
 from keenline.store.images import ImagePlace, read_image
 from keenline.store.queries import Query, find
-from keenline.store.remarking import (
-    answers_of,
-    images_kept,
-    keep,
-    keep_event,
-    results_by_id,
-    reviews_of,
-)
+from keenline.store.remarking import images_kept, keep, keep_event
 from keenline.types import LineEvent, ShadowAnswer, Verdict
 
 _BATCH = 50
@@ -56,7 +50,7 @@ class Comparing:
     def run(self, place: ImagePlace, engine: str | None, threads: int) -> None:
         """Inspect what the bundle has not said anything of; store each batch as it is known."""
         names = names_of(self.bundle)
-        known = {answer.result_id for answer in self._answers(names)}
+        known = {each.result_id for each in newest_answers(self.database, names, self.query)}
         open_ = [
             result
             for result in find(self.database, self.query)
@@ -122,27 +116,14 @@ class Comparing:
         if not self.terminal.as_json:
             names = ", ".join(each.class_name for each in ours)
             self.terminal.fact("recorded", f"{names or 'nothing'} in {self.bundle.name}'s ledger")
-
-    def _answers(self, names: tuple[str, ...]) -> list[ShadowAnswer]:
-        """The newest answer on each result, by the time of the parts."""
-        newest: dict[str, ShadowAnswer] = {}
-        for name in reversed(names):
-            for answer in answers_of(self.database, name, self.query):
-                newest[answer.result_id] = answer
-        return list(newest.values())
+        # What was just written down may break a gate of a class that rejects.
+        for each in enforce(self.bundle, who=by):
+            words = f"{each.class_name} may only flag now: {each.why_not}"
+            if not self.terminal.as_json:
+                self.terminal.fact("withdrawn", one_line(words), "bold red")
 
     def _compared(self) -> Comparison:
-        answers = self._answers(names_of(self.bundle))
-        results = results_by_id(self.database, [answer.result_id for answer in answers])
-        ordered = sorted(
-            (answer for answer in answers if answer.result_id in results),
-            key=lambda answer: (
-                results[answer.result_id].trigger.time,
-                results[answer.result_id].trigger.number,
-            ),
-        )
-        reviews = by_result(reviews_of(self.database, results))
-        return compare(ordered, results, reviews, self.plan)
+        return compared(self.bundle, self.database, self.query, self.plan)
 
     def _say_test(self, found: Comparison) -> None:
         test = found.test

@@ -40,7 +40,8 @@ def station(
     """Inspect every part at a line, tell its PLC, and record each result.
 
     Ends at Ctrl-C or SIGTERM, after the parts in work have their verdicts. SIGHUP loads the bundle
-    and the recipe anew, between two parts. Log lines go to stderr, one JSON object each.
+    and the recipe anew, between two parts; authority that was withdrawn from the bundle's file is
+    given up without being asked. Log lines go to stderr, one JSON object each.
     """
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
@@ -93,6 +94,9 @@ def _run(config: StationConfig, path: Path, terminal: Terminal, *, log_passes: b
                 wishes.reload.clear()
                 # Loading takes seconds, in which the watchdog must be told.
                 reloading = threading.Thread(target=plant.reload, args=(path,), name="reload")
+                reloading.start()
+            elif not reloading.is_alive() and (classes := plant.withdrawn()):
+                reloading = threading.Thread(target=plant.give_up, args=(classes,), name="reload")
                 reloading.start()
         if reloading.is_alive():
             reloading.join()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from keenline import __version__
 from keenline.cli.devices import build_camera
+from keenline.cli.station_bundle import BundleWatch
 from keenline.cli.station_config import StationConfig, load_station, secrets_of
 from keenline.cli.vision_control import StationControl
 from keenline.errors import Code, KeenlineError, OutputError, StationError, StoreError
@@ -83,6 +84,7 @@ class Plant:
             Forwarder(self.journal, sink, linger_s=lingers.get(sink.name, 0.0)) for sink in sinks
         ]
         self.metrics: MetricsServer | None = None
+        self._now, self._watch = config, BundleWatch(folder / config.bundle)
         self._stopping = threading.Event()
         self._tidying = threading.Thread(target=self._tidy, name="tidy", daemon=True)
 
@@ -152,12 +154,35 @@ class Plant:
                     "Only bundle, recipe and [shadow] can be changed while a station runs",
                     next="start the station anew for the other changes",
                 )
-            recipe = None if config.recipe is None else load_recipe(self.folder / config.recipe)
-            shadow = _shadow(config, self.folder)
-            self.station.change(self.folder / config.bundle, recipe, shadow)
+            self._change(config)
         except KeenlineError as error:
             code = str(int(error.code))
             self.station.books.event("change-refused", code=code, what=str(error))
+
+    def withdrawn(self) -> tuple[str, ...]:
+        """Classes of the bundle that decides that may no longer reject, by its file, and still do
+        here: `give_up` them."""
+        programme = self.station.programme
+        return () if programme is None else self._watch.withdrawn(programme.bundle_sha256)
+
+    def give_up(self, classes: Sequence[str]) -> None:
+        """Let classes only ask for a review from the next part on, as the bundle's file says.
+
+        Reported as an event; so is a bundle that cannot be used, and the station goes on as before.
+        """
+        file = self._now.bundle
+        self.station.books.event("authority-withdrawn", classes=", ".join(classes), file=file)
+        try:
+            self._change(self._now)
+        except KeenlineError as error:
+            code = str(int(error.code))
+            self.station.books.event("change-refused", code=code, what=str(error))
+
+    def _change(self, config: StationConfig) -> None:
+        recipe = None if config.recipe is None else load_recipe(self.folder / config.recipe)
+        path = self.folder / config.bundle
+        self.station.change(path, recipe, _shadow(config, self.folder))
+        self._now, self._watch = config, BundleWatch(path)
 
     def stop(self, drain_s: float = 5.0) -> None:
         """Stop the line, give records `drain_s` seconds to be delivered, and close everything;

@@ -16,6 +16,7 @@ from keenline.types import LineEvent, Result, Verdict
 _ALARMING = (
     "trouble", "image-lost", "interrupted-parts", "journal-on-reserve",
     "shadow-refused", "shadow-down", "shadow-behind", "shadow-unanswered",
+    "authority-withdrawn",
 )  # fmt: skip
 _MOST_WAITING = 10_000
 _LOOK_S = 0.1

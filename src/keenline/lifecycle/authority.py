@@ -7,9 +7,11 @@ from pathlib import Path
 from keenline.bundle import Bundle, Manifest, read_bundle
 from keenline.errors import Code, LifecycleError
 from keenline.lifecycle.class_facts import class_facts
-from keenline.lifecycle.ledger import append, change
+from keenline.lifecycle.ledger import append, change, read_ledger
 from keenline.lifecycle.readiness import Readiness, authority_of, readiness, with_authority
 from keenline.types import Authority
+
+_WITHDRAWN = f"{Authority.REJECT.value} -> {Authority.FLAG.value}"
 
 
 def checklist(bundle: Path) -> tuple[Readiness, ...]:
@@ -72,6 +74,27 @@ def enforce(bundle: Path, *, who: str) -> tuple[Readiness, ...]:
             found=each,
         )
     return tuple(broken)
+
+
+def withdrawn_since(bundle: Path, sha256: str) -> tuple[str, ...]:
+    """Classes that lost their authority since the bundle had this sha256.
+
+    Empty where that is not all that has happened to it since, or nothing has. Raises BundleError,
+    StoreError (AUDIT_BROKEN).
+    """
+    state = read_bundle(bundle).sha256
+    names: list[str] = []
+    for line in reversed(read_ledger(bundle)):
+        if state == sha256:
+            break
+        if not line.before or line.before == line.after:
+            continue  # something was measured, or said
+        withdrawn = line.event == "authority" and line.facts.get("authority") == _WITHDRAWN
+        if line.after != state or not withdrawn:
+            return ()
+        names.append(line.facts["class"])
+        state = line.before
+    return tuple(sorted(names)) if state == sha256 else ()
 
 
 def _of(bundle: Path, name: str) -> Readiness:

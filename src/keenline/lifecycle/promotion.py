@@ -17,10 +17,13 @@ from pathlib import Path
 
 from keenline.bundle import check_writable, read_bundle
 from keenline.errors import Code, LifecycleError, OutputError, StationError
+from keenline.evaluation.sequential import Plan
 from keenline.lifecycle.ledger import read_ledger
+from keenline.lifecycle.shadow import compared
 from keenline.lifecycle.stages import NEXT, move
 from keenline.store.database import Database
 from keenline.store.migrating import require_current
+from keenline.store.queries import Query
 from keenline.store.remarking import keep_event
 from keenline.toml_lines import find_lines
 from keenline.types import LineEvent
@@ -40,6 +43,8 @@ class Replaced:
     """As it is now, retired."""
     after_sha256: str
     """As it is now, live."""
+    shadow: str = ""
+    """What the sequential test said of it in shadow here; empty for a rollback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +111,37 @@ class Post:
         return text
 
 
-def promote(bundle: Path, file: Path, database: Database, *, who: str, why: str) -> Replaced:
+def promote(
+    bundle: Path,
+    file: Path,
+    database: Database,
+    *,
+    who: str,
+    why: str,
+    despite_shadow: bool = False,
+) -> Replaced:
     """Put `bundle` in the place of the one that the station's configuration names.
 
-    It must be accepted (`stages.NEXT`); the one before it is retired. Raises LifecycleError
+    It must be accepted (`stages.NEXT`); the one before it is retired. One that was asked in shadow
+    at this station, of which the sequential test did not say `promote`, takes `despite_shadow`;
+    what the test said is recorded either way. Raises LifecycleError
     (STAGE_ORDER, PROMOTION), BundleError, StationError, OutputError, StoreError; as far as can be
     known beforehand, nothing is changed then.
     """
     post = Post.read(file)
     if bundle.resolve() == post.bundle.resolve():
         raise _no_use(bundle, "The station has this bundle already")
-    return _replace(post, bundle, database, PROMOTED, who=who, why=why)
+    said = _in_shadow(bundle, post.station, database)
+    if said.is_against and not despite_shadow:
+        raise LifecycleError(
+            Code.PROMOTION,
+            "What the bundle said in shadow does not speak for it",
+            where=bundle,
+            got=said.words,
+            next=f"keenline shadow show {bundle.name} {file.name}; with --despite-shadow it is "
+            "promoted all the same, and the ledger says so",
+        )
+    return _replace(post, bundle, database, PROMOTED, who=who, why=why, shadow=said.words)
 
 
 def rollback(file: Path, database: Database, *, who: str, why: str) -> Replaced:
@@ -137,6 +162,26 @@ def rollback(file: Path, database: Database, *, who: str, why: str) -> Replaced:
     return _replace(post, before, database, ROLLED_BACK, who=who, why=why)
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the sequential test says of a bundle in shadow."""
+
+    words: str
+    is_against: bool
+
+
+def _in_shadow(bundle: Path, station: str, database: Database) -> _Said:
+    """With the plan of `keenline shadow show`; a bundle that was never asked has nothing against
+    it, and the record says that it was never asked."""
+    require_current(database)
+    test = compared(bundle, database, Query(station=station), Plan()).test
+    if not test.compared:
+        return _Said("never asked in shadow here", is_against=False)
+    words = {"promote": "promote", "refuse": "refuse", "continue": "not decided"}[test.outcome]
+    told = f"{words} after {test.compared} parts, {test.disagreed} not alike"
+    return _Said(told, is_against=test.outcome != "promote")
+
+
 def _replace(
     post: Post,
     bundle: Path,
@@ -145,6 +190,7 @@ def _replace(
     *,
     who: str,
     why: str,
+    shadow: str = "",
 ) -> Replaced:
     if not who.strip() or not why.strip():
         raise _no_use(bundle, "A promotion needs the name of a person and a reason")
@@ -157,12 +203,13 @@ def _replace(
     check_writable(old)
     replaces = os.path.relpath(old.resolve(), bundle.resolve().parent)
     facts = {"station": post.station}
-    live = move(bundle, "live", who=who, why=why, facts=facts | {"replaces": replaces})
+    begun = facts | {"replaces": replaces} | ({"shadow": shadow} if shadow else {})
+    live = move(bundle, "live", who=who, why=why, facts=begun)
     _write(post.file, text)
     by = {"replaced by": os.path.relpath(bundle.resolve(), old.resolve().parent)}
     retired = move(old, "retired", who=who, why=why, facts=facts | by) if can_retire else None
     left = retired or read_bundle(old)
-    done = Replaced(post.station, old, bundle, left.sha256, live.sha256)
+    done = Replaced(post.station, old, bundle, left.sha256, live.sha256, shadow)
     said = {
         "before": old.name,
         "before_sha256": done.before_sha256,
@@ -170,7 +217,7 @@ def _replace(
         "after_sha256": done.after_sha256,
         "who": who,
         "why": why,
-    }
+    } | ({"shadow": shadow} if shadow else {})
     moment = datetime.now(UTC)
     keep_event(database, LineEvent(str(uuid.uuid4()), post.station, kind, moment, said))
     return done

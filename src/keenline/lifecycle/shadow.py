@@ -20,7 +20,11 @@ from keenline.inference.inspector import Inspector
 from keenline.lifecycle.ledger import read_ledger
 from keenline.lifecycle.readiness import ShadowAgreement
 from keenline.review.order import is_alarm, named_classes
+from keenline.review.queue import by_result
 from keenline.station.shadow_answers import ViewAnswer, shadow_answer
+from keenline.store.database import Database
+from keenline.store.queries import Query
+from keenline.store.remarking import answers_of, results_by_id, reviews_of
 from keenline.store.remarks import Review
 from keenline.types import Image, Inspection, Result, ShadowAnswer, Verdict
 
@@ -184,6 +188,37 @@ def compare(
         kinds=dict(kinds),
         test=standing(plan, different),
     )
+
+
+def compared(bundle: Path, database: Database, query: Query, plan: Plan) -> Comparison:
+    """All that a bundle has said of the results that `query` means, held against who decided.
+
+    Raises BundleError, StoreError.
+    """
+    answers = newest_answers(database, names_of(bundle), query)
+    results = results_by_id(database, [answer.result_id for answer in answers])
+    ordered = sorted(
+        (answer for answer in answers if answer.result_id in results),
+        key=lambda answer: (
+            results[answer.result_id].trigger.time,
+            results[answer.result_id].trigger.number,
+        ),
+    )
+    return compare(ordered, results, by_result(reviews_of(database, results)), plan)
+
+
+def newest_answers(
+    database: Database, names: Sequence[str], query: Query
+) -> tuple[ShadowAnswer, ...]:
+    """The newest answer on each result of a bundle of these names, the newest name first.
+
+    Raises StoreError.
+    """
+    newest: dict[str, ShadowAnswer] = {}
+    for name in reversed(names):
+        for answer in answers_of(database, name, query):
+            newest[answer.result_id] = answer
+    return tuple(newest.values())
 
 
 def names_of(bundle: Path) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
@@ -24,17 +23,15 @@ class HeldBundle:
             content = path.read_bytes()
         except OSError:
             content = b""  # `read_bundle` says why
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        """Of the file: 64 hexadecimal digits."""
-        self.name = ""
-        """The sha256 by which its ledger names it."""
+        self.sha256 = ""
+        """By which results and ledgers name it (`Bundle.sha256`): 64 hexadecimal digits."""
         self._file: BinaryIO = tempfile.TemporaryFile(prefix="keenline-bundle-")  # noqa: SIM115
         self.manifest: Manifest
         try:
             self._file.write(content)
             self._file.flush()
             bundle = read_bundle(Path(self.path))
-            self.manifest, self.name = bundle.manifest, bundle.sha256
+            self.manifest, self.sha256 = bundle.manifest, bundle.sha256
         except BundleError:
             self._file.close()
             read_bundle(path)  # says the same of the file that was meant

@@ -43,7 +43,7 @@ def open_shadow(
     except KeenlineError:
         bundle.close()
         raise
-    shadow = Shadow(path.name, bundle.name, table, books, keeper)
+    shadow = Shadow(path.name, bundle.sha256, table, books, keeper)
     engine = EngineProcess(
         Opening(bundle.path, table.threads, tuple(dict.fromkeys(sizes))),
         shadow,
