@@ -232,10 +232,8 @@ class KeenlineError(Exception):
 
     def _message(self) -> str:
         lines = [f"{self.what} [KL{int(self.code)}]"]
-        for label in ("where", "expected", "got", "next"):
-            value = getattr(self, label)
-            if value is not None:
-                lines.append(f"  {label + ':':<10}{value}")
+        said = [(label, getattr(self, label)) for label in ("where", "expected", "got", "next")]
+        lines += [f"  {label + ':':<10}{value}" for label, value in said if value is not None]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, object]:
@@ -311,8 +309,7 @@ class OutputError(InputError):
         *,
         next: str = "choose a folder that exists and may be written to",
     ) -> OutputError:
-        """What the operating system said, as an error with the code of a full disk or of any other
-        reason; `next` is for any other."""
+        """What the operating system said; `next` is for any other reason than a full disk."""
         full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
         return cls(
             Code.OUTPUT_DISK_FULL if full else Code.OUTPUT_NOT_WRITABLE,

@@ -22,6 +22,7 @@ from keenline.station.engine_messages import Answer
 from keenline.station.matching import Matched
 from keenline.station.parts import PartInWork, Programme, image_sha256
 from keenline.station.ports import Actuator, CameraAtLine, ImageKeeper, StationFacts
+from keenline.station.refusals import hesitation, overload
 from keenline.station.rulings import Ruling, actuation, invalid, join
 from keenline.station.settings import TriggerSettings
 from keenline.station.tally import Tally
@@ -149,13 +150,7 @@ class Line:
 
     def _overload(self) -> PartError | None:
         most = self._settings.parts_at_once
-        if len(self._parts) <= most:
-            return None
-        return PartError(
-            Code.PART_OVERLOAD,
-            "More parts come than can be inspected",
-            expected=f"at most {most} at once",
-        )
+        return None if len(self._parts) <= most else overload(most)
 
     def _hesitation(self, part: PartInWork) -> PartError | None:
         """By now another part may be at the camera: a disk or a processor let this one wait."""
@@ -163,12 +158,7 @@ class Line:
         fires = any(camera.fire is not None for camera in self._cameras.values())
         if not fires or waited_ms <= self._settings.frame_ms:
             return None
-        return PartError(
-            Code.PART_UNCERTAIN_MATCH,
-            "The camera would be fired too late to know which part is in front of it",
-            expected=f"within {self._settings.frame_ms:g} ms",
-            got=f"{waited_ms:.0f} ms after the trigger",
-        )
+        return hesitation(waited_ms, self._settings.frame_ms)
 
     # Acquire
 
