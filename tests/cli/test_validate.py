@@ -80,9 +80,12 @@ def test_the_commands_of_the_page_run_in_their_order(labelled: Path, keenline: K
         said.append(done.stdout)
     first, _, last = said
     assert "26 images of 26 parts, none of them learnt by the bundle that judged it" in first
-    assert re.search(r"dent, 6 +\d/6 +\d+%", first)
+    assert re.search(r"dent, 6 +\d/6 +\d+ %", first)
     assert re.search(r"images taken for +dent +scratch +only strange +nothing", first)
     assert "seeded" in last
+    page = (labelled.parent / "validation.html").read_text("utf-8")
+    assert "On parts left out in turn" in page
+    assert "26 images of 26 parts" in page
     report = keenline("inspect", labelled.parent / "part.keen", labelled, "--json")
     assert report.code == 0
     html = labelled.parent / "report.html"

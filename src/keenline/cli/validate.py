@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keenline.cli.failures import failing_calmly
-from keenline.cli.options import Json, PartPattern, require_writable
+from keenline.cli.options import Json, PageReport, PartPattern, require_pdf, require_writable
 from keenline.cli.results import one_line
 from keenline.cli.terminal import Terminal
 from keenline.cli.train import describe
@@ -67,6 +67,7 @@ def validate(
             "--output", "-o", help="Keep the bundle of --then-seeded.", metavar="FILE.keen"
         ),
     ] = None,
+    report: PageReport = None,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="The same seed and images say the same.")
     ] = 0,
@@ -82,7 +83,8 @@ def validate(
     with failing_calmly(terminal):
         if output is not None and not then_seeded:
             raise typer.BadParameter("--output keeps the bundle of --then-seeded: give both")
-        require_writable(output)
+        require_writable(output, report)
+        require_pdf(report)
         with terminal.waiting(f"reading {data}"):
             from keenline.data.importers import open_dataset
             from keenline.recipe import Recipe, load_recipe
@@ -117,6 +119,12 @@ def validate(
                 _show(seeded, dataset, terminal)
                 if output is not None:
                     terminal.fact("bundle", str(output), "bold")
+        if report is not None:
+            from keenline.cli.validate_report import write_validation
+
+            halves = [found] if seeded is None else [found, seeded]
+            write_validation(report, dataset, wanted, seed, halves)
+            terminal.fact("report", str(report), "bold")
         if as_json:
             terminal.emit(_record(dataset, wanted, seed, found, seeded))
 

@@ -1,7 +1,9 @@
-"""The tree of a page turned into blocks for paper: headings, paragraphs, tables, charts."""
+"""The tree of a page turned into blocks for paper: headings, words, tables, charts, pictures."""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -12,6 +14,9 @@ from keenline.report.pdf_table import table
 from keenline.report.pdf_type import MUTED, drawable, style
 
 _FACTS = 3  # in a row
+_CARDS = 4  # in a row
+_TALLEST = 130.0  # picture, in points
+_CARD_ROOM = 270.0  # a section with cards needs
 _ROOM = 70.0  # a heading needs below it, in points
 _CHART = 430.0  # widest, in points
 _CHART_ROOM = 300.0  # a section with a chart needs, so that its heading is not left alone
@@ -24,7 +29,9 @@ def blocks(tree: Node, wide: float) -> list[Any]:
 
 
 def _block(node: Node, wide: float) -> Iterator[Any]:
-    if node.name in ("header", "main", "section", "div", "details", "footer"):
+    if "cards" in node.classes:
+        yield _cards(node, wide)
+    elif node.name in ("header", "main", "section", "div", "details", "footer"):
         yield from _inside(node, wide)
     elif node.name in ("h2", "h3", "summary"):
         yield from _heading(node)
@@ -49,6 +56,8 @@ def _inside(node: Node, wide: float) -> Iterator[Any]:
     if node.name == "footer":
         yield Spacer(1, 12)
         yield HRFlowable(width="100%", thickness=0.5, color=MUTED)
+    if node.name == "section" and any("cards" in each.classes for each in node.all("div")):
+        yield CondPageBreak(_CARD_ROOM)
     if node.name == "section" and any(True for _ in node.all("figure")):
         yield CondPageBreak(_CHART_ROOM)
     for each in node.nodes:
@@ -97,6 +106,41 @@ def _facts(node: Node, wide: float) -> Any:
             ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
         ]
     )
+    return made
+
+
+def _cards(node: Node, wide: float) -> Any:
+    """Pictures with their words, several in a row."""
+    from reportlab.platypus import Table
+
+    room = wide / _CARDS
+    cards = [list(_card(each, room - 10)) for each in node.nodes]
+    cards += [[]] * (-len(cards) % _CARDS)
+    rows = [cards[at : at + _CARDS] for at in range(0, len(cards), _CARDS)]
+    made = Table(rows, colWidths=[room] * _CARDS)
+    made.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)])
+    return made
+
+
+def _card(node: Node, wide: float) -> Iterator[Any]:
+    for each in node.nodes:
+        if each.name == "div":
+            yield from _card(each, wide)
+        elif each.name == "img":
+            yield _picture(each, wide)
+        elif each.name == "h3":
+            yield from list(_heading(each))[1:]  # never alone: a row of cards is not torn
+        else:
+            yield from _paragraph(each)
+
+
+def _picture(node: Node, wide: float) -> Any:
+    from reportlab.platypus import Image
+
+    data = base64.b64decode(node.attributes["src"].partition("base64,")[2])
+    made = Image(io.BytesIO(data), hAlign="LEFT")
+    scale = min(wide / made.imageWidth, _TALLEST / made.imageHeight)
+    made.drawWidth, made.drawHeight = scale * made.imageWidth, scale * made.imageHeight
     return made
 
 
