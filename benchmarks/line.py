@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from line_config import Run
-from line_parts import large_parts, small_parts
+from line_parts import in_shadow, large_parts, small_parts
 from line_rates import RATES, against_goal, highest, tried
 from line_run import HERE, SHARES, Measured, run
 from line_tables import TITLES, against_goals, latencies, made_by, memory, met, said, stages
@@ -18,6 +18,7 @@ from results_file import Start, table, write_section
 KEPT = HERE.parent / ".bench" / "line"
 REAL_TIME = "S7, camera 0 ms, real-time priority"
 BASLER, AT_ONCE = "S7, Basler's emulator", "S7, camera 0 ms"
+_FIRST = "real-time priority"
 SLOWDOWN = 0.2
 """By which no disturbance may raise the p99."""
 QUIET = "nothing"
@@ -153,6 +154,64 @@ def disturbed(asked: argparse.Namespace, start: Start) -> str:
     return "\n\n".join(parts)
 
 
+def shadow(asked: argparse.Namespace, start: Start) -> str:
+    """What the verdicts' times owe to a bundle in shadow, in turns."""
+    bundle, images = small_parts(KEPT)
+    alone = Run(bundle, images, seconds=asked.seconds, deadline_ms=asked.deadline)
+    beside = replace(alone, shadow=in_shadow(bundle))
+    ways = {
+        QUIET: alone,
+        "a bundle in shadow": beside,
+        f"{QUIET}, {_FIRST}": replace(alone, real_time=True),
+        f"a bundle in shadow, {_FIRST}": replace(beside, real_time=True),
+    }
+    found: dict[str, list[Measured]] = {name: [] for name in ways}
+    for turn in range(asked.rounds):
+        for name in sorted(ways, reverse=bool(turn % 2)):
+            found[name].append(said(name, run(ways[name])))
+    rows = [
+        _beside(name, runs, found[f"{QUIET}, {_FIRST}" if _FIRST in name else QUIET])
+        for name, runs in found.items()
+    ]
+    about = (
+        "The line of the first table (S7, camera 0 ms), alone and with a second bundle, as heavy "
+        f"as the first, asked about every part; {asked.rounds} rounds of {asked.seconds:g} s each "
+        "in turns. Ratios are of one round each, of all parts; the times themselves are those of a "
+        "machine with other work, where it had any. With real-time priority the station and its "
+        "engine run before that work, and the bundle in shadow as ever behind it."
+    )
+    header = (
+        "beside the line",
+        *TITLES,
+        "missed",
+        "p50 to alone",
+        "p99 to alone",
+        "answers",
+        "skipped",
+    )
+    parts = ["## A bundle in shadow", about, made_by(start), table(header, rows)]
+    return "\n\n".join(parts)
+
+
+def _beside(name: str, runs: list[Measured], alone: list[Measured]) -> tuple[object, ...]:
+    medians = [statistics.median(one.shares[n] for one in runs) for n in range(len(SHARES))]
+    told = [one.station["shadow"] for one in runs if one.station["shadow"]]
+    return (
+        name,
+        *(f"{value:.1f}" for value in medians),
+        sum(one.missed for one in runs),
+        *(_ratio(runs, alone, SHARES.index(share)) for share in (50, 99)),
+        sum(one["answers"] for one in told) if told else "-",
+        sum(sum(one["skipped"].values()) for one in told) if told else "-",
+    )
+
+
+def _ratio(runs: list[Measured], alone: list[Measured], place: int) -> str:
+    pairs = zip(runs, alone, strict=True)
+    ratios = [one.shares[place] / other.shares[place] for one, other in pairs]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def _disturbance(name: str, runs: list[Measured], quiet: list[Measured]) -> tuple[object, ...]:
     p99 = SHARES.index(99)
     pairs = zip(runs, quiet, strict=True)
@@ -176,6 +235,7 @@ GROUPS: dict[str, Callable[[argparse.Namespace, Start], str]] = {
     "rate": rate,
     "large": large,
     "disturbed": disturbed,
+    "shadow": shadow,
 }
 
 
@@ -186,7 +246,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--rows", nargs="*", default=[], help="of `latency`, by name; else all")
     parser.add_argument("--minutes", type=float, default=10.0, help="for each row of `latency`")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each run of the others")
-    parser.add_argument("--rounds", type=int, default=3, help="of `disturbed`")
+    parser.add_argument("--rounds", type=int, default=3, help="of `disturbed` and `shadow`")
     parser.add_argument("--deadline", type=float, default=200.0, help="milliseconds")
     parser.add_argument(
         "--section", default="", help="of RESULTS.md: a name of its own, beside the group's"

@@ -10,6 +10,7 @@ from PIL import Image as PillowImage
 from keenline import __version__
 from keenline.data.importers import open_dataset
 from keenline.devices.simulated_images import rendered_shots
+from keenline.lifecycle.stages import move
 from keenline.recipe import Recipe
 from keenline.training.fit import train
 
@@ -23,6 +24,17 @@ Made = tuple[Path, Path]
 def small_parts(folder: Path) -> Made:
     """256 px as the camera sends it: 60 plates to learn, 24 to show, each 6th with a defect."""
     return _made(folder / f"small-{__version__}", SMALL, 256, learnt=60, shown=24)
+
+
+def in_shadow(bundle: Path) -> Path:
+    """A copy of the bundle, as heavy as it, in the stage in which a station may ask it beside."""
+    copied = bundle.with_name("shadow.keen")
+    if not copied.is_file():
+        partial = bundle.with_name("partial.keen")
+        partial.write_bytes(bundle.read_bytes())
+        move(partial, "shadow", who="benchmark", why="to see what it costs")
+        partial.rename(copied)
+    return copied
 
 
 def large_parts(folder: Path) -> Made:

@@ -207,8 +207,10 @@ def main() -> None:
     print("UP", flush=True)
     running: threading.Thread | None = None
     program: Program | None = None
-    for line in sys.stdin:
+    for beat, line in enumerate(sys.stdin):
         request = json.loads(line)
+        if running is None:  # alive before its program begins, however long that takes
+            memory.put(heartbeat_in=beat % 1000)
         if "parts" in request:
             program = Program(memory, Parts(**request["parts"]))
             running = threading.Thread(target=program.run, daemon=True)
