@@ -127,10 +127,11 @@ def _lesson(seed: int) -> tuple[dict[bool, Cells], Sequence[str], list[Seen], in
         )[0]
         for mirrored in (False, True)
     }
-    return cells, classes, [_seen(sample, engine, framing) for sample in tested], seed
+    return cells, classes, [seen(sample, engine, framing) for sample in tested], seed
 
 
-def _seen(sample: Sample, engine: Engine, framing: Framing) -> Seen:
+def seen(sample: Sample, engine: Engine, framing: Framing) -> Seen:
+    """The cells of a tile as the engine, of a graph that answers with `CELLS`, sees it."""
     image = read_image(sample.image)
     found = engine.run(framing.frame(image).views)[CELLS][0]
     covered = np.zeros(image.shape, np.uint8)
@@ -159,14 +160,15 @@ def _measured(
     good = np.array([one.is_good for one in tested])
     found = []
     for top in SHARES:
-        scores = np.array([_top(share, top) for share in shares])
+        scores = np.array([top_logit(share, top) for share in shares])
         found.append(auroc(scores[good], scores[~good]))
     any_class = np.concatenate([share.max(axis=1) for share in shares])
     true = np.concatenate([one.defective for one in tested])
     return [*found, f1_max(any_class[~true], any_class[true])[0]]
 
 
-def _top(share: NDArray[np.float32], top: float) -> float:
+def top_logit(share: NDArray[np.float32], top: float) -> float:
+    """Mean logit of the strongest share `top` of the cells, of the surest class."""
     number = max(1, int(np.ceil(len(share) * top)))
     logits = np.log(share / (1 - share))
     return float(np.sort(logits, axis=0)[-number:].mean(axis=0).max())
