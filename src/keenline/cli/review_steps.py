@@ -125,13 +125,15 @@ class Desk:
         of = [result for result in every if result.result_id in judged]
         kept = record(self.database, made, of, HOLDER)
         by_id = {result.result_id: result for result in of}
-        if kept:
-            self._note(made, of)
         misses = sum(confirmed_miss(by_id[each.result_id], each) for each in made)
         if self.terminal.as_json:
             self.terminal.emit({"file": str(file), "kept": kept, "misses": misses})
+        else:
+            self.terminal.fact("kept", f"{kept} judgements, {misses} of them defects that passed")
+        if kept:
+            self._note(made, of)
+        if self.terminal.as_json:
             return
-        self.terminal.fact("kept", f"{kept} judgements, {misses} of them defects that passed")
         self._say_audits(audited(self.database, self.query, self.settings))
 
     def to_dataset(self, folder: Path) -> None:

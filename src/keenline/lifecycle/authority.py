@@ -34,7 +34,7 @@ def grant(bundle: Path, name: str, *, who: str, why: str) -> Bundle:
     found = _of(bundle, name)
     if not found.is_ready:
         now = read_bundle(bundle).sha256
-        words = f"{name} may not reject, which was asked for because {why}: {found.why_not}"
+        words = f"{name} flag -> reject refused; asked for: {why}; {found.why_not}"
         append(
             bundle, "refused", who=who, why=words, before=now, after=now,
             facts={"class": name} | _said_of(found),
