@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image as PillowImage
+from tests.small_parts import dented, good_part
 from tests.station.lines import (
     BAD,
     Watched,
@@ -18,6 +21,7 @@ from tests.station.lines import (
     until,
 )
 
+from keenline.devices.folder import FolderCamera
 from keenline.devices.simulated import SimulatedCamera
 from keenline.devices.simulated_faults import FaultKind
 from keenline.errors import Code, StationError
@@ -278,3 +282,23 @@ def test_a_slow_engine_makes_late_parts_invalid(bundle: Path, tmp_path: Path) ->
         until(lambda: line.station.opened.engine.pending == 0)
         assert line.inspect()[0].code is None
         line.assert_accounts_balance()
+
+
+def test_a_folder_that_was_filled_is_worked_off_at_the_pace_of_the_station(
+    bundle: Path, tmp_path: Path
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for number in range(1, 31):
+        picture = PillowImage.fromarray(dented(number) if number % 3 == 0 else good_part(number))
+        picture.save(inbox / f"{number}.png")
+    made = replace(
+        plan(bundle),
+        cameras=[(FolderCamera("top", inbox, settle_s=0.0), "free")],
+        trigger=TriggerSettings(source="camera", deadline_ms=2000, parts_at_once=4),
+    )
+    with running(made, tmp_path / "journal", waits=False) as line:
+        until(lambda: len(line.results) == 30)
+        line.assert_accounts_balance()
+    assert [one.trigger.part_id for one in line.results] == [str(n) for n in range(1, 31)]
+    assert of(line, Verdict.INVALID) == 0

@@ -20,6 +20,7 @@ from keenline.cli.terminal import Terminal
 if TYPE_CHECKING:
     from keenline.cli.station_assembly import Plant
     from keenline.cli.station_config import StationConfig
+    from keenline.station.station import Station
 
 _LOOK_S = 0.25
 
@@ -35,13 +36,20 @@ def station(
     log_passes: Annotated[
         bool, typer.Option("--log-passes", help="Write a log line for every part that passes too.")
     ] = False,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(
+            "--until-idle", min=0.1, help="End when no part came for so long.", metavar="SECONDS"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Inspect every part at a line, tell its PLC, and record each result.
 
-    Ends at Ctrl-C or SIGTERM, after the parts in work have their verdicts. SIGHUP loads the bundle
-    and the recipe anew, between two parts; authority that was withdrawn from the bundle's file is
-    given up without being asked. Log lines go to stderr, one JSON object each.
+    Ends at Ctrl-C or SIGTERM (with --until-idle by itself), after the parts in work have their
+    verdicts. SIGHUP loads the bundle and the recipe anew, between two parts; authority that was
+    withdrawn from the bundle's file is given up without being asked. Log lines go to stderr, one
+    JSON object each.
     """
     terminal = Terminal(as_json=as_json)
     with failing_calmly(terminal):
@@ -53,7 +61,7 @@ def station(
         if check:
             _check(loaded, config.parent, terminal)
         else:
-            _run(loaded, config, terminal, log_passes=log_passes)
+            _run(loaded, config, terminal, log_passes=log_passes, until_idle=until_idle)
 
 
 def _check(config: StationConfig, folder: Path, terminal: Terminal) -> None:
@@ -71,7 +79,14 @@ def _check(config: StationConfig, folder: Path, terminal: Terminal) -> None:
         terminal.emit({"station": config.station, "check": "passed"})
 
 
-def _run(config: StationConfig, path: Path, terminal: Terminal, *, log_passes: bool) -> None:
+def _run(
+    config: StationConfig,
+    path: Path,
+    terminal: Terminal,
+    *,
+    log_passes: bool,
+    until_idle: float | None,
+) -> None:
     from keenline.cli.station_assembly import Plant
     from keenline.cli.station_log import StationLog
     from keenline.station.notify import ServiceManager
@@ -85,9 +100,12 @@ def _run(config: StationConfig, path: Path, terminal: Terminal, *, log_passes: b
             plant.start()
         _describe(plant, terminal)
         wishes = _Wishes()
+        idle = _Idle(plant.station, until_idle)
         manager.ready("started")
         reloading = threading.Thread()
-        while not wishes.wait(manager.interval_s, reloading.is_alive):
+        while not wishes.wait(idle.look_s(manager.interval_s), reloading.is_alive):
+            if idle.is_over:
+                break
             if plant.station.is_alive:
                 manager.alive(str(plant.station.state))
             if wishes.reload.is_set() and not reloading.is_alive():
@@ -105,6 +123,27 @@ def _run(config: StationConfig, path: Path, terminal: Terminal, *, log_passes: b
         plant.stop()
         log.close()
     _conclude(plant, terminal)
+
+
+class _Idle:
+    """How long no part has come, where a station is to end by itself."""
+
+    def __init__(self, station: Station, limit_s: float | None) -> None:
+        self._station, self._limit_s = station, limit_s
+        self._seen, self._since = 0, time.monotonic()
+
+    def look_s(self, most: float) -> float:
+        """How often to look, at the latest."""
+        return most if self._limit_s is None else min(most, self._limit_s / 4)
+
+    @property
+    def is_over(self) -> bool:
+        """No part came for the time, and none is in work."""
+        counts = self._station.tally.counts()
+        if counts.triggers != self._seen or counts.in_work:
+            self._seen, self._since = counts.triggers, time.monotonic()
+        idle_s = time.monotonic() - self._since
+        return self._limit_s is not None and idle_s >= self._limit_s
 
 
 class _Wishes:

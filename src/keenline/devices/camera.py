@@ -118,6 +118,13 @@ class SoftwareTriggered(Protocol):
 
 
 @runtime_checkable
+class HoldsBack(Protocol):
+    """A camera whose images lie there until they are asked for; a busy station asks later."""
+
+    holds_back: bool
+
+
+@runtime_checkable
 class ExposureAdjustable(Protocol):
     """A camera whose exposure can be set (SFNC: ExposureTime)."""
 

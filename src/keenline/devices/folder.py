@@ -64,6 +64,8 @@ class FolderSettings(CameraSettings):
 class FolderCamera:
     """A folder as a camera that runs free."""
 
+    holds_back = True
+
     def __init__(
         self,
         name: str,

@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from keenline.devices.camera import Camera, CameraFacts
+from keenline.devices.camera import Camera, CameraFacts, HoldsBack
 from keenline.errors import CameraError, Code, EnvironmentMissing, FrameBroken, KeenlineError
 from keenline.types import Frame
 
 _GRAB_S = 0.1
+_ROOM_S = 0.002
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
 
@@ -35,14 +36,16 @@ class Acquisition:
         camera: Camera,
         taker: FrameTaker,
         on_change: Callable[[str, KeenlineError | None], None],
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         """`on_change(camera, trouble)` is called when the camera goes and, with None, when it is
-        back."""
+        back; `has_room`: a part that may as well come later would be inspected at once."""
         self.camera = camera
         self.facts: CameraFacts | None = None
         self.restarts = 0
         """How often acquisition was started anew, for whatever reason."""
         self._taker = taker
+        self._has_room = has_room
         self._on_change = on_change
         self._is_running = False
         self._restart = threading.Event()
@@ -106,6 +109,9 @@ class Acquisition:
 
     def _grab_until_restart(self) -> None:
         while not (self._restart.is_set() or self._stopping.is_set()):
+            if isinstance(self.camera, HoldsBack) and not self._has_room():
+                self._stopping.wait(_ROOM_S)
+                continue
             try:
                 frame = self.camera.grab(_GRAB_S)
             except FrameBroken as broken:

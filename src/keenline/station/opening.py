@@ -67,6 +67,10 @@ class StationPlan:
 class Listener(FrameTaker, EngineListener, Protocol):
     """Who hears of frames, answers and changes: the station."""
 
+    @property
+    def has_room(self) -> bool:
+        """A part that may as well come later would be inspected at once."""
+
     def camera_changed(self, camera: str, trouble: KeenlineError | None) -> None:
         """A camera is gone, or with None is back."""
 
@@ -80,6 +84,12 @@ class Opened:
     programme: Programme
     engine: EngineProcess
 
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of the frames of each camera that knows them."""
+        facts = [each.facts for each in self.acquisitions.values()]
+        return [fact.size for fact in facts if fact is not None and fact.size is not None]
+
 
 def open_devices(plan: StationPlan, listener: Listener, link: PlcLink | None) -> Opened:
     """Open cameras, PLC and engine.
@@ -89,7 +99,9 @@ def open_devices(plan: StationPlan, listener: Listener, link: PlcLink | None) ->
     """
     problems: list[KeenlineError] = []
     acquisitions = {
-        camera.name: Acquisition(camera, listener, listener.camera_changed)
+        camera.name: Acquisition(
+            camera, listener, listener.camera_changed, lambda: listener.has_room
+        )
         for camera, _ in plan.cameras
     }
     sizes: list[tuple[int, int]] = []

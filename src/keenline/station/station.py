@@ -40,6 +40,7 @@ from keenline.types import Frame, LineEvent, Result, Trigger, TriggerSource, Ver
 _LOOK_S = 0.01
 _ALIVE_S = 2.0
 _CAMERAS_S = 5.0
+_AT_HAND = 2
 
 
 class Station:
@@ -167,7 +168,7 @@ class Station:
             self.link.stop()
         opened.engine.stop()
         if self.plan.shadow is not None:
-            programme, sizes = opened.programme, _sizes(opened)
+            programme, sizes = opened.programme, opened.sizes
             _, engine = open_shadow(self.plan, programme, sizes, self.books, self._keeper)
             try:
                 engine.start()
@@ -207,7 +208,7 @@ class Station:
         one then goes on as if nothing had been asked.
         """
         opened = self.opened
-        engine, programme = open_programme(self.plan, self, bundle, recipe, _sizes(opened))
+        engine, programme = open_programme(self.plan, self, bundle, recipe, opened.sizes)
         old, opened.engine = opened.engine, engine
         self.line.use(programme)
         opened.programme = programme
@@ -289,6 +290,11 @@ class Station:
         """A camera delivered a frame that cannot be used."""
         self._taker.frame_broken(camera, number, error)
 
+    @property
+    def has_room(self) -> bool:
+        """A part that may as well come later is inspected at once: one behind the one in work."""
+        return self.line.in_work < _AT_HAND
+
     def camera_restarted(self, camera: str) -> None:
         """A camera is about to begin anew."""
         self._taker.camera_restarted(camera)
@@ -334,7 +340,7 @@ class Station:
         opened = self.opened
         try:
             shadow, engine = open_shadow(
-                self.plan, opened.programme, _sizes(opened), self.books, self._keeper
+                self.plan, opened.programme, opened.sizes, self.books, self._keeper
             )
         except KeenlineError as error:
             # What decides nothing is no reason not to inspect.
@@ -392,9 +398,3 @@ class Station:
         end = time.monotonic() + self.plan.trigger.deadline_ms / 1e3 + 10 * _LOOK_S
         while self.line.in_work and time.monotonic() < end:
             time.sleep(_LOOK_S)
-
-
-def _sizes(opened: Opened) -> list[tuple[int, int]]:
-    """Width and height of the frames of each camera that knows them."""
-    facts = (acquisition.facts for acquisition in opened.acquisitions.values())
-    return [fact.size for fact in facts if fact is not None and fact.size is not None]
