@@ -39,6 +39,13 @@ class Dataset:
     _hashes: dict[Path, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
+    def learnable(self) -> tuple[Sample, ...]:
+        """What may be learnt from: the training split where there are splits, else everything."""
+        if not any(sample.split for sample in self.samples):
+            return self.samples
+        return tuple(sample for sample in self.samples if sample.split == "train")
+
+    @property
     def good(self) -> tuple[Sample, ...]:
         return tuple(sample for sample in self.samples if sample.is_good)
 

@@ -140,7 +140,7 @@ def framing_for(
     sizes: list[tuple[int, int]],
     *,
     size: int | str,
-    auto_side: int,
+    auto_side: float,
     multiple: int,
     tile: int,
     overlap: int,

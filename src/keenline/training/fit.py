@@ -31,6 +31,7 @@ from keenline.training.calibrate import Calibration, calibrate
 from keenline.training.detectors import AUTO_SIDE, Chosen, choose_detector
 from keenline.training.good_parts import learning_set, read_samples
 from keenline.training.unearned import unearned, unearned_notes
+from keenline.training.working_size import WorkingSize, working_size
 from keenline.types import Sample
 
 HELD_OUT_SHARE = 0.2
@@ -69,7 +70,10 @@ def train(
     check_writable(output)
     chosen = chosen or choose_detector(recipe)
     good = training_samples(dataset)
-    usable, framing, unreadable = suitable_framing(good, recipe, chosen.multiple)
+    size = WorkingSize(AUTO_SIDE)
+    if recipe.image.size == "auto":
+        size = working_size(dataset.learnable)
+    usable, framing, unreadable = suitable_framing(good, recipe, chosen.multiple, size.side)
     read = read_samples(usable, framing, progress)
     hashes = dataset.hashes(read.samples)
     learn, held_out = _split(read.samples, recipe.gates, seed, hashes)
@@ -108,6 +112,7 @@ def train(
     notes = (
         *_notes(dataset, read.samples, framing, hashes),
         *_rounding_note(recipe, learnt, framing),
+        *size.notes,
         *unearned_notes(recipe),
     )
     return Trained(bundle, output, notes, skipped, time.perf_counter() - start)
@@ -115,9 +120,7 @@ def train(
 
 def training_samples(dataset: Dataset) -> tuple[Sample, ...]:
     """The good samples that may be learnt from; raises DatasetError when there are none."""
-    good = dataset.good
-    if any(sample.split for sample in dataset.samples):
-        good = tuple(sample for sample in good if sample.split == "train")
+    good = tuple(sample for sample in dataset.learnable if sample.is_good)
     if not good:
         raise DatasetError(
             Code.DATASET_NO_GOOD,
@@ -141,11 +144,12 @@ def part_numbers(samples: Sequence[Sample], hashes: Mapping[Path, str]) -> list[
 
 
 def suitable_framing(
-    good: Sequence[Sample], recipe: Recipe, multiple: int
+    good: Sequence[Sample], recipe: Recipe, multiple: int, auto_side: float = AUTO_SIDE
 ) -> tuple[list[Sample], Framing, tuple[Skipped, ...]]:
     """The samples whose header can be read, and the framing that suits them.
 
-    multiple: of what the network wants width and height. Raises DatasetError when none can be read.
+    multiple: of what the network wants width and height. auto_side: to which larger images are
+    brought where the recipe leaves it open. Raises DatasetError when none can be read.
     """
     usable, facts, skipped = [], [], []
     for sample in good:
@@ -165,7 +169,7 @@ def suitable_framing(
     framing = framing_for(
         [(fact.width, fact.height) for fact in facts],
         size=recipe.image.size,
-        auto_side=AUTO_SIDE,
+        auto_side=auto_side,
         multiple=multiple,
         tile=recipe.image.tile,
         overlap=recipe.image.tile_overlap,

@@ -31,11 +31,8 @@ def usable_samples(
     good_needed: whether it takes good images to tell defects from, or defects are only told from
     one another. Raises DatasetError: DATASET_NO_DEFECT, DATASET_NO_GOOD.
     """
-    samples = labelled.samples
-    if any(sample.split for sample in samples):
-        samples = tuple(sample for sample in samples if sample.split == "train")
     usable, skipped = [], []
-    for sample in samples:
+    for sample in labelled.learnable:
         try:
             facts = probe(sample.image)
             if not framing.fits(facts.width, facts.height):

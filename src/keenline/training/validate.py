@@ -97,7 +97,7 @@ def validate(
     if folds < 2:
         raise ValueError(f"at least 2 folds are needed, got {folds}")
     start = time.perf_counter()
-    usable = _to_learn_from(dataset)
+    usable = replace(dataset, samples=dataset.learnable)
     parts = np.array(part_numbers(usable.samples, usable.hashes()))
     _require_two_of_each(usable, parts)
     turn_of = _turn_of(usable.samples, parts, how, folds, seed)
@@ -169,13 +169,6 @@ def outcome_of(turn: Turn) -> Outcome:
         )
     skipped = {each.path: each.error.what for each in (*fitted.skipped, *taught.skipped)}
     return Outcome(judged, tuple(f"{path.name}: {why}" for path, why in skipped.items()))
-
-
-def _to_learn_from(dataset: Dataset) -> Dataset:
-    samples = dataset.samples
-    if any(sample.split for sample in samples):
-        samples = tuple(sample for sample in samples if sample.split == "train")
-    return replace(dataset, samples=samples)
 
 
 def _require_two_of_each(usable: Dataset, parts: NDArray[np.int64]) -> None:
