@@ -71,6 +71,18 @@ def test_letters_that_the_typeface_lacks_keep_their_number() -> None:
     assert "Öse ≥ 3 µm, \\u5212\\u75d5" in text
 
 
+def test_a_table_of_many_columns_goes_on_below_with_its_first_one() -> None:
+    names = [f"class_{number}" for number in range(70)]
+    cells = table(("Shown", *names), [("dent", *(f"n{n}" for n in range(70)))])
+    html = plain_page(
+        kind="K", title="T", headline="h", facts={}, sections=[section("Taken for", cells)],
+        footer="f",
+    )  # fmt: skip
+    whole = " ".join(sheets(pdf_of(html))).split()
+    assert whole.count("Shown") == whole.count("dent") > 3
+    assert {*names, *(f"n{n}" for n in range(70))} <= set(whole)
+
+
 def test_long_tables_and_long_cells_go_on_over_sheets() -> None:
     found = sheets(pdf_of(page(rows=60)))
     assert all("Criterion" in text for text in found)  # the head is repeated

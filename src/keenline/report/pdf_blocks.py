@@ -10,12 +10,13 @@ from typing import Any
 
 from keenline.report.page_tree import Node
 from keenline.report.pdf_drawing import drawing
-from keenline.report.pdf_table import table
+from keenline.report.pdf_table import is_to_sign, tables
 from keenline.report.pdf_type import MUTED, drawable, style
 
 _FACTS = 3  # in a row
 _CARDS = 4  # in a row
 _TALLEST = 130.0  # picture, in points
+_SIGN_ROOM = 150.0  # lines to be signed need
 _CARD_ROOM = 270.0  # a section with cards needs
 _ROOM = 70.0  # a heading needs below it, in points
 _CHART = 430.0  # widest, in points
@@ -38,7 +39,7 @@ def _block(node: Node, wide: float) -> Iterator[Any]:
     elif node.name in ("h1", "p"):
         yield from _paragraph(node)
     elif node.name == "table":
-        yield table(node, wide)
+        yield from tables(node, wide)
     elif node.name == "dl":
         if node.nodes:
             yield _facts(node, wide)
@@ -56,14 +57,23 @@ def _inside(node: Node, wide: float) -> Iterator[Any]:
     if node.name == "footer":
         yield Spacer(1, 12)
         yield HRFlowable(width="100%", thickness=0.5, color=MUTED)
-    if node.name == "section" and any("cards" in each.classes for each in node.all("div")):
-        yield CondPageBreak(_CARD_ROOM)
-    if node.name == "section" and any(True for _ in node.all("figure")):
-        yield CondPageBreak(_CHART_ROOM)
+    if node.name == "section":
+        yield CondPageBreak(_room(node))
     for each in node.nodes:
         if node.name == "footer" and each.name == "p":
             each.attributes["class"] = "note"
         yield from _block(each, wide)
+
+
+def _room(section: Node) -> float:
+    """What must be left on the sheet for a section to begin there, in points."""
+    if any("cards" in each.classes for each in section.all("div")):
+        return _CARD_ROOM
+    if any(True for _ in section.all("figure")):
+        return _CHART_ROOM
+    if any(is_to_sign(each) for each in section.all("td")):
+        return _SIGN_ROOM
+    return _ROOM
 
 
 def _heading(node: Node) -> Iterator[Any]:

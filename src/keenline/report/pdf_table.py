@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -18,15 +18,33 @@ _UNBROKEN = 85.0  # a column this narrow is not broken where there is room, in p
 _SIGNED = re.compile(r"height:([0-9]+)px")
 
 
-def table(node: Node, wide: float) -> Any:
-    """A `table` as a flowable that fills `wide` points."""
+def tables(node: Node, wide: float) -> Iterator[Any]:
+    """A `table` as flowables that fill `wide` points.
+
+    One, unless its columns do not fit beside each other: then several, the first column in each.
+    """
+    head = [[*row.nodes] for part in node.all("thead") for row in part.all("tr")]
+    rows = [*head, *([*row.nodes] for part in node.all("tbody") for row in part.all("tr"))]
+    total = ["total" in row.classes for row in node.all("tr")]
+    wishes = _wishes_of(rows)
+    for columns in _groups([need for need, _ in wishes], wide):
+        chosen = [[row[column] for column in columns] for row in rows]
+        widths = _widths([wishes[column] for column in columns], wide)
+        yield _table(chosen, widths, len(head), total, words="reasons" in node.classes)
+
+
+def _table(
+    rows: Sequence[Sequence[Node]],
+    widths: Sequence[float],
+    heads: int,
+    totals: Sequence[bool],
+    *,
+    words: bool,
+) -> Any:
+    """words: cells are sentences, and begin at the left."""
     from reportlab.lib.colors import HexColor
     from reportlab.platypus import Table
 
-    heads = [row for part in node.all("thead") for row in part.all("tr")]
-    rows = heads + [row for part in node.all("tbody") for row in part.all("tr")]
-    words = "reasons" in node.classes
-    widths = _widths(rows, wide)
     line = HexColor(LINE)
     look: list[tuple[Any, ...]] = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
@@ -38,22 +56,23 @@ def table(node: Node, wide: float) -> Any:
         ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5),
     ]
     cells = []
-    for place, row in enumerate(rows):
-        total = "total" in row.classes
+    to_sign = any(is_to_sign(cell) for row in rows for cell in row)
+    for place, (row, total) in enumerate(zip(rows, totals, strict=True)):
         if total:
             look.append(("LINEABOVE", (0, place), (-1, place), 1, line))
         cells.append(
             [
-                _cell(cell, is_head=place < len(heads), right=column > 0 and not words, bold=total)
-                for column, cell in enumerate(row.nodes)
+                _cell(cell, is_head=place < heads, right=column > 0 and not words, bold=total)
+                for column, cell in enumerate(row)
             ]
         )
     made = Table(
         cells,
-        colWidths=widths,
+        colWidths=list(widths),
         rowHeights=[_height(row) for row in rows],
-        repeatRows=len(heads),
-        splitInRow=1,
+        splitByRow=0 if to_sign else 1,
+        repeatRows=heads,
+        splitInRow=0 if to_sign else 1,
         spaceBefore=2,
         spaceAfter=6,
     )
@@ -72,21 +91,43 @@ def _cell(cell: Node, *, is_head: bool, right: bool, bold: bool) -> Any:
     return Paragraph(escape(drawable(cell.text)), look)
 
 
-def _height(row: Node) -> float | None:
+def is_to_sign(cell: Node) -> bool:
+    """Whether the cell is left empty, as high as a signature needs."""
+    return _SIGNED.search(cell.attributes.get("style", "")) is not None
+
+
+def _height(row: Sequence[Node]) -> float | None:
     """Of a row that is to be written on; None: as high as its words."""
-    found = [_SIGNED.search(cell.attributes.get("style", "")) for cell in row.nodes]
+    found = [_SIGNED.search(cell.attributes.get("style", "")) for cell in row]
     return max((0.6 * float(one[1]) for one in found if one), default=None)
 
 
-def _widths(rows: Sequence[Node], wide: float) -> list[float]:
-    """Of each column: what its longest word needs, the rest by what its longest cell would like."""
-    columns = max(len(row.nodes) for row in rows)
-    needs, likes = [1.0] * columns, [1.0] * columns
+def _wishes_of(rows: Sequence[Sequence[Node]]) -> list[tuple[float, float]]:
+    """Of each column in points: what its longest word needs, what its longest cell would like."""
+    found = [(1.0, 1.0)] * max(len(row) for row in rows)
     for row in rows:
-        for column, cell in enumerate(row.nodes):
-            need, like = _wishes(cell, bold="total" in row.classes)
-            needs[column] = max(needs[column], need + 2 * _PADDING + 1)
-            likes[column] = max(likes[column], like + 2 * _PADDING + 1)
+        for column, cell in enumerate(row):
+            wishes = (each + 2 * _PADDING + 1 for each in _wishes(cell))
+            need, like = (max(pair) for pair in zip(found[column], wishes, strict=True))
+            found[column] = need, like
+    return found
+
+
+def _groups(needs: Sequence[float], wide: float) -> Iterator[list[int]]:
+    """Columns that fit beside the first one."""
+    group: list[int] = [0]
+    for column in range(1, len(needs)):
+        if len(group) > 2 and sum(needs[each] for each in group) + needs[column] > wide:
+            yield group
+            group = [0]
+        group.append(column)
+    yield group
+
+
+def _widths(wishes: Sequence[tuple[float, float]], wide: float) -> list[float]:
+    """The needs of all columns, and what is left dealt out by what they would like."""
+    needs, likes = [need for need, _ in wishes], [like for _, like in wishes]
+    columns = len(wishes)
     whole = [like if like < _UNBROKEN else need for need, like in zip(needs, likes, strict=True)]
     if sum(whole) <= wide:
         needs = whole
@@ -99,10 +140,10 @@ def _widths(rows: Sequence[Node], wide: float) -> list[float]:
     return [need + left * each / sum(more) for need, each in zip(needs, more, strict=True)]
 
 
-def _wishes(cell: Node, *, bold: bool) -> tuple[float, float]:
+def _wishes(cell: Node) -> tuple[float, float]:
     if any(True for _ in cell.all("svg")):
         return _BAR, _BAR
-    look = style("cell", bold=bold)
+    look = style("cell", bold=True)
     text = drawable(cell.text)
     words = [width(word, look) for word in text.split()]
     return min(max(words, default=0.0), _LONGEST), width(text, look)
