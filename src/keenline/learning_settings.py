@@ -46,10 +46,10 @@ class LearningSettings(StrictTable):
     """At most."""
     patience: int = Field(default=10, ge=1)
     """Epochs without a lower validation loss after which learning ends."""
-    batch: int = Field(default=8, ge=1)
-    """Images or crops at a time."""
-    crop: int = Field(default=192, ge=16)
-    """Side in pixels of the squares that a model which marks pixels is shown."""
+    batch: int | None = Field(default=None, ge=1)
+    """Images or crops at a time; None: the model's own."""
+    crop: int | None = Field(default=None, ge=16)
+    """Side in pixels of the squares that a model which marks pixels is shown; None: its own."""
     patch: int = Field(default=64, ge=64, le=128, multiple_of=16)
     """Side in pixels of what the gate of a cascade decides about as a whole."""
     patch_recall: float = Field(default=0.99, ge=0.5, le=1)

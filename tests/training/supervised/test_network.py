@@ -158,6 +158,30 @@ def test_a_rare_class_counts_as_much_as_a_large_one():
     assert large == pytest.approx(small, rel=0.05)
 
 
+@pytest.mark.parametrize(("balance", "as_much"), [("oversample", True), ("none", False)])
+def test_a_pit_that_is_missed_counts_as_much_as_a_stain_that_is_missed(balance, as_much):
+    import torch
+
+    from keenline.training.supervised.losses import loss_of
+
+    loss = loss_of("dice+bce", 0.1, balance)
+    pit, stain = np.zeros((2, 32, 32), int)
+    pit[4:6, 4:6] = 1
+    stain[:16] = 2
+    good = np.zeros_like(pit)
+
+    def of(first, second):
+        return torch.cat([certain(first, 2)[0], certain(second, 2)[0]])
+
+    numbers = torch.cat([certain(pit, 2)[1], certain(stain, 2)[1]])
+    without_pit, without_stain = (
+        float(loss(of(good, stain), numbers)),
+        float(loss(of(pit, good), numbers)),
+    )
+    assert min(without_pit, without_stain) > 0.4  # its half of the Dice at least
+    assert (without_pit == pytest.approx(without_stain, rel=0.1)) is as_much
+
+
 def test_views_without_any_defect_have_a_loss_too():
     from keenline.training.supervised.losses import loss_of
 

@@ -41,6 +41,23 @@ def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "part.keen").exists()
 
 
+def test_each_model_has_its_own_crops_unless_others_are_asked_for():
+    from keenline.training.cascade.learn import CascadeRun
+    from keenline.training.supervised.classifier.learn import ClassRun
+    from keenline.training.supervised.instances.learn import InstanceRun
+    from keenline.training.supervised.run import Run
+
+    found = {
+        run.model: (settled.at_once, settled.side)
+        for run in (Run, CascadeRun, ClassRun, InstanceRun)
+        for settled in (run.settled(Settings()),)
+    }
+    assert found.pop("unet") == (32, 96)
+    assert set(found.values()) == {(8, 192)}
+    asked = Run.settled(Settings(batch=4, crop=64))
+    assert (asked.at_once, asked.side) == (4, 64)
+
+
 def test_how_long_to_go_on_may_change_when_a_run_is_taken_up():
     lasting = Settings(epochs=3, seconds=5.0, batch=2).lasting()
     assert lasting == Settings(epochs=9, patience=4).lasting()

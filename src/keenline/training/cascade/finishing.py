@@ -26,5 +26,5 @@ class CascadeFinisher(Finisher):
     def built(
         self, network: Any, about: Description, size: Size | None
     ) -> tuple[ClassHead, onnx.ModelProto]:
-        head = cascade_head(network, self._evidence.classes)
+        head = cascade_head(network, self.evidence.classes)
         return head, cascade_features(network, about, size)

@@ -50,7 +50,10 @@ class CascadeRun(Run):
     def crop_of(self, longest: int) -> int:
         from keenline.training.cascade.lesson import crop_of
 
-        return crop_of(self._network, self._settings.crop, longest)
+        return crop_of(self._network, self._settings.side, longest)
+
+    def crops_for(self, learning: LabelledViews) -> int | None:  # noqa: ARG002 - larger ones
+        return None
 
     def lesson(self, lots: Lots, share_of_defects: float) -> Lesson:
         from keenline.training.cascade.lesson import CascadeLesson

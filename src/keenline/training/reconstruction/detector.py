@@ -129,7 +129,7 @@ class Reconstruction:
         lots = Lots(
             learning,
             seed=seed,
-            crop=crop_for(learning, settings.crop, MULTIPLE),
+            crop=crop_for(learning, settings.side, MULTIPLE),
             crops=settings.crops or CROPS,
             brightness=self._brightness,
             rotations=self._rotations,

@@ -30,14 +30,13 @@ from keenline.training.supervised.judging import (
     Judged,
     TorchEngine,
     judge,
+    pixel_f1,
     same_verdicts,
 )
 from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.training.supervised.network import head_of
+from keenline.training.supervised.rounding import Reached, worse
 from keenline.types import Sample
-
-LARGEST_LOSS = 0.01
-"""Of recall, false alarms or pixel F1, by which int8 may be worse than float32."""
 
 CALIBRATED = 100
 """Views at most from which int8 takes its ranges."""
@@ -83,9 +82,11 @@ class Finisher:
         progress: Progress,
     ) -> None:
         """size: of the views, None when they differ."""
-        self._recipe, self._framing, self._evidence = recipe, framing, evidence
+        self._recipe, self._framing, self.evidence = recipe, framing, evidence
         self._progress = progress
         self._one_size = size
+        self.tried: dict[Precision, Settled] = {}
+        """Every graph that `settled` compared."""
         self._mask = inspected_grid(recipe, framing, size, network.stride)
         lighting = framed_lighting(recipe.lighting, recipe.inspect, framing)
         features, by_torch = self.forms(network, about, size)
@@ -106,7 +107,7 @@ class Finisher:
         self, network: Any, about: Description, size: Size | None
     ) -> tuple[ClassHead, onnx.ModelProto]:
         """The head, and the graph of what it looks at."""
-        return head_of(network, self._evidence.classes), feature_graph(network, about, size)
+        return head_of(network, self.evidence.classes), feature_graph(network, about, size)
 
     def deployed(
         self, features: onnx.ModelProto, shift: NDArray[np.float32]
@@ -125,33 +126,56 @@ class Finisher:
         not agree in float32, or in the int8 that was asked for.
         """
         wanted = self._recipe.detector.precision
-        plain = self._settled(self._features, "f32")
+        plain = self.tried["f32"] = self._settled(self._features, "f32")
         if wanted == "f32":
             return plain, ()
         if wanted == "auto" and self._one_size is None:  # as `MemoryBank.learn` does, and why
             return plain, ("float32, because images differ in size",)
-        features = quantise(self._features, _spread_out(views), exact=self.exact)
         try:
-            rounded = self._settled(features, "int8")
+            rounded = self.rounded(views)
         except TrainingError as error:
             if wanted == "int8" or error.code != Code.VERDICT_PARITY:
                 raise
             return plain, ("float32, because in int8 the engines and torch do not agree",)
-        worse = self._worse(plain, rounded)
+        loss = worse(self.reached(plain), self.reached(rounded))
         share = len(rounded.graph) / len(plain.graph)
-        if wanted == "int8" or not worse:
-            notes = (f"in int8 {worse} than in float32",) if worse else ()
+        if wanted == "int8" or not loss:
+            notes = (f"worse in int8 than in float32: {loss}",) if loss else ()
             return rounded, (*notes, f"int8 takes {100 * share:.0f} % of the bytes of float32")
-        return plain, (f"float32, because in int8 {worse}",)
+        return plain, (f"float32, because in int8 {loss}",)
 
-    def judge_all(self, settled: Settled, samples: Sequence[Sample]) -> Judged:
-        """What the finished graph says of any samples."""
-        return self._judge(
-            self._engine(settled.graph, self._recipe.detector.engine, settled.precision), samples
-        )
+    def rounded(self, views: LabelledViews) -> Settled:
+        """The graph in int8, as good as float32 or not; views: what it takes its ranges from.
+
+        Raises TrainingError (VERDICT_PARITY).
+        """
+        features = quantise(self._features, _spread_out(views), exact=self.exact)
+        self.tried["int8"] = self._settled(features, "int8")
+        return self.tried["int8"]
+
+    def reached(self, settled: Settled) -> dict[str, Reached]:
+        """By class, on the parts left out."""
+        evidence = self.evidence
+        good = len(np.unique(evidence.parts[evidence.good()]))
+        found = evidence.found(settled.judged, settled.limits)
+        return {
+            name: Reached(*found[name], good, pixel_f1(settled.judged.pixels[evidence.bears(name)]))
+            for name in evidence.classes
+        }
+
+    def judge_by_torch(self, samples: Sequence[Sample]) -> Judged:
+        """What the network says of any samples, as torch runs it."""
+        return self._judge(self._torch, samples)
+
+    def judge_all(
+        self, settled: Settled, samples: Sequence[Sample], *, engine: str | None = None
+    ) -> Judged:
+        """What the finished graph says of any samples; engine: None for the recipe's."""
+        name = engine or self._recipe.detector.engine
+        return self._judge(self._engine(settled.graph, name, settled.precision), samples)
 
     def _settled(self, features: onnx.ModelProto, precision: Precision) -> Settled:
-        evidence = self._evidence
+        evidence = self.evidence
         unshifted = np.zeros(len(evidence.classes), np.float32)
         raw = self.deployed(features, unshifted)[0].SerializeToString()
         own = self._recipe.detector.engine
@@ -203,27 +227,12 @@ class Finisher:
                 next="train with --precision f32, and report the processor this happened on",
             )
 
-    def _worse(self, plain: Settled, rounded: Settled) -> str:
-        """In which way int8 is worse than allowed; empty when in none."""
-        evidence = self._evidence
-        before = evidence.found(plain.judged, plain.limits)
-        after = evidence.found(rounded.judged, rounded.limits)
-        good = max(1, len(np.unique(evidence.parts[evidence.good()])))
-        for name in evidence.classes:
-            found, tried, alarms = before[name]
-            if (found - after[name][0]) / max(1, tried) > LARGEST_LOSS:
-                return f"{name} is found less often"
-            if (after[name][2] - alarms) / good > LARGEST_LOSS:
-                return f"good parts are taken for {name} more often"
-        lost = plain.judged.pixel_f1 - rounded.judged.pixel_f1
-        return f"pixel F1 is lower by {lost:.3f}" if lost > LARGEST_LOSS else ""
-
     def _engine(self, graph: bytes, name: str, precision: Precision) -> Engine:
         tiled = self._framing.facts.tile is not None
         return open_engine(graph, name=name, precision=precision, side_by_side=tiled)
 
     def _judge(self, engine: Engine, samples: Sequence[Sample] | None = None) -> Judged:
-        wanted = self._evidence.samples if samples is None else samples
+        wanted = self.evidence.samples if samples is None else samples
         return judge(
             engine,
             wanted,

@@ -95,7 +95,7 @@ def fit(
 
     with quiet():
         fitted, weights = with_smaller_batches(
-            together if devices > 1 else alone, lesson.settings.batch, said
+            together if devices > 1 else alone, lesson.settings.at_once, said
         )
     progress("learning", 1000, 1000)
     if weights:
@@ -135,7 +135,7 @@ def _devices(settings: Settings) -> int:
             expected=f"1 to {there}",
             got=settings.devices,
         )
-    return min(settings.devices, settings.batch)
+    return min(settings.devices, settings.at_once)
 
 
 def _fast_bf16() -> bool:

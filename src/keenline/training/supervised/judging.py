@@ -36,8 +36,14 @@ class Judged:
     """(samples,): the anomaly."""
     classes: NDArray[np.float64]
     """(samples, classes): confidence."""
-    pixel_f1: float
-    """Of defective pixels where the map is above one half; NaN without any defect."""
+    pixels: NDArray[np.int64]
+    """(samples, 3): defective where the map is above one half, and of these truly so, and truly
+    defective in all. Zeros where pixels were not compared."""
+
+    @property
+    def pixel_f1(self) -> float:
+        """Of defective pixels; NaN without any defect."""
+        return pixel_f1(self.pixels)
 
 
 class TorchEngine:
@@ -91,7 +97,7 @@ def judge(
     """
     scorer = Scorer(engine, framing, inspect)
     scores, classes = [], []
-    hit = said = true = 0
+    counts = np.zeros((len(samples), 3), np.int64)
     for done, sample in enumerate(samples):
         progress(f"judge parts left out, {engine.name}", done, len(samples))
         image = read_image(sample.image, bit_depth=framing.facts.bit_depth)
@@ -104,15 +110,15 @@ def judge(
         masks = {} if sample.is_good else class_masks(sample, size)
         marked = enlarge(found.map, image.shape[:2]) > 0.5
         there = np.logical_or.reduce([np.zeros_like(marked), *masks.values()])
-        hit += int((marked & there).sum())
-        said += int(marked.sum())
-        true += int(there.sum())
+        counts[done] = marked.sum(), (marked & there).sum(), there.sum()
     progress(f"judge parts left out, {engine.name}", len(samples), len(samples))
-    return Judged(
-        np.array(scores, np.float64),
-        np.array(classes, np.float64),
-        2 * hit / (said + true) if true else float("nan"),
-    )
+    return Judged(np.array(scores, np.float64), np.array(classes, np.float64), counts)
+
+
+def pixel_f1(counts: NDArray[np.int64]) -> float:
+    """Of `Judged.pixels` of some samples, all pixels together; NaN without any defect."""
+    said, hit, true = counts.sum(axis=0)
+    return float(2 * hit / (said + true)) if true else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from torch.nn import functional
 
 from keenline.learning_settings import Balance, Loss
 
+_EVENNESS = 1.0
+"""0: every pixel counts the same; 1: every class does."""
+
 _RAREST = 30.0
 """At most so much more than a good pixel counts a defective one."""
 
@@ -24,12 +27,15 @@ def loss_of(
     asked only where there is one, every class counting the same unless `balance` is none.
     share_of_defects: of the pixels that are learnt from, 0..1, for `weighted`.
     """
+    even = balance != "none"
+    if kind == "dice+bce":
+        return lambda raw, numbers: _dice_bce(raw.float(), numbers, even=even)
     is_defect = _IS_DEFECT[kind](share_of_defects)
 
     def loss(raw: Any, numbers: Any) -> Any:
         raw = raw.float()
         there = (numbers > 0).float().unsqueeze(1)
-        which = _which_class(raw, numbers, even=balance != "none")
+        which = _which_class(raw, numbers, even=even)
         return is_defect(defect_logit(raw).unsqueeze(1), there) + which
 
     return loss
@@ -40,9 +46,32 @@ def defect_logit(raw: Any) -> Any:
     return torch.logsumexp(raw[:, 1:], dim=1) - raw[:, 0]
 
 
-def _dice_bce(_: float) -> Callable[[Any, Any], Any]:
-    dice, bce = smp.DiceLoss("binary", from_logits=True), smp.SoftBCEWithLogitsLoss()
-    return lambda logit, there: dice(logit, there) + bce(logit, there)
+def _dice_bce(raw: Any, numbers: Any, *, even: bool) -> Any:
+    """Dice of each crop on its own, and cross-entropy of both questions together.
+
+    even: every class weighs by a power of how many pixels show it, and good ones as all of them: a
+    pit of ten pixels would be nothing beside a stain of ten thousand, and a network that misses
+    all pits would be as good as another.
+    """
+    # -log of the share of the right class is the cross-entropy of the first question, and where
+    # there is a defect that of the second besides.
+    each = functional.cross_entropy(raw, numbers, reduction="none")
+    if not even:
+        return _dice(defect_logit(raw), numbers > 0) + each.mean()
+    counts = torch.bincount(numbers.flatten(), minlength=raw.shape[1]).float()
+    weights = counts.clamp(min=1.0) ** -_EVENNESS * (counts > 0)
+    weights[0] *= (counts[1:] > 0).sum().clamp(min=1)
+    weighing = weights[numbers]
+    return _dice(defect_logit(raw), numbers > 0) + (each * weighing).sum() / weighing.sum()
+
+
+def _dice(logit: Any, there: Any) -> Any:
+    """1 - Dice, mean of the crops that show a defect: each counts the same, however small it is."""
+    share = torch.sigmoid(logit)
+    both, sums = (share * there).sum((1, 2)), share.sum((1, 2)) + there.sum((1, 2))
+    shows = there.any(2).any(1)
+    lost = (1 - (2 * both + 1) / (sums + 1)) * shows
+    return lost.sum() / shows.sum().clamp(min=1)
 
 
 def _focal(_: float) -> Callable[[Any, Any], Any]:
@@ -57,7 +86,6 @@ def _weighted(share: float) -> Callable[[Any, Any], Any]:
 
 
 _IS_DEFECT: dict[Loss, Callable[[float], Callable[[Any, Any], Any]]] = {
-    "dice+bce": _dice_bce,
     "focal": _focal,
     "weighted": _weighted,
 }

@@ -44,6 +44,16 @@ if TYPE_CHECKING:
     from keenline.training.supervised.lesson import Lesson, Line
 
 
+BATCH, CROP = 32, 96
+"""Of a U-Net. As many pixels as eight crops of 192 px: a step takes as long, and looks at four
+times as many places. The statistics of a batch norm and each gradient then speak for more of the
+images; with eight crops three times the steps did not reach as far (docs/supervised.md)."""
+
+_FEWEST, _MOST, _EACH = 256, 4096, 64
+"""Crops in an epoch, and for each view of a defect. After each epoch all parts left out are looked
+at whole: fewer crops, and that would take most of the time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Learnt:
     """The new bundle and how it came about."""
@@ -108,7 +118,7 @@ class Run:
     @classmethod
     def settled(cls, settings: Settings) -> Settings:
         """The settings that this model is taught with; raises TrainingError for what it cannot."""
-        return settings
+        return replace(settings, batch=settings.batch or BATCH, crop=settings.crop or CROP)
 
     def __init__(
         self,
@@ -164,7 +174,7 @@ class Run:
             from_scratch=settings.from_scratch,
             seed=settings.seed,
         )
-        _check_crop(settings.crop, encoder.about.multiple_of)
+        _check_crop(settings.side, encoder.about.multiple_of)
         _, framing, unreadable = suitable_framing(seen, self._recipe, encoder.about.multiple_of)
         return encoder, framing, unreadable
 
@@ -217,7 +227,7 @@ class Run:
             learning,
             seed=self._settings.seed,
             crop=self.crop_of(max(sides)),
-            crops=self._settings.crops,
+            crops=self._settings.crops or self.crops_for(learning),
             brightness=self._recipe.augment.brightness,
             rotations=self._recipe.augment.rotations,
             balance=self._settings.balance,
@@ -226,7 +236,12 @@ class Run:
     def crop_of(self, longest: int) -> int:
         """Side of a crop; longest: side of any view, all in pixels."""
         multiple = self._encoder.about.multiple_of
-        return min(self._settings.crop, -(-longest // multiple) * multiple)
+        return min(self._settings.side, -(-longest // multiple) * multiple)
+
+    def crops_for(self, learning: LabelledViews) -> int | None:
+        """In an epoch; None: as `Lots` has it."""
+        defective = sum(bool(known.shown) for known in learning.known)
+        return min(_MOST, max(_FEWEST, _EACH * defective))
 
     def drawn_by(self) -> type[Lots]:
         """What draws crops from views."""
@@ -240,10 +255,12 @@ class Run:
         feed = (about.scale, about.offset)
         return Lesson(self._network, self._settings, lots, share_of_defects, feed)
 
-    def finisher(self, out: LabelledViews) -> type[Finisher]:  # noqa: ARG002 - others need it
+    def finisher(self, out: LabelledViews) -> type[Finisher]:
         """What makes a graph of the network; out: views of the parts left out."""
         from keenline.training.supervised.finishing import Finisher
+        from keenline.training.supervised.levelling import levelled
 
+        levelled(self._network, self._encoder.about, out)
         return Finisher
 
     def facts(self) -> dict[str, object]:

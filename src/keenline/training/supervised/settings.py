@@ -14,6 +14,9 @@ from keenline.learning_settings import Balance, LearningSettings, Loss, Position
 LOSSES: tuple[Loss, ...] = ("dice+bce", "focal", "weighted")
 """Of a network that marks pixels, its own first."""
 
+BATCH, CROP = 8, 192
+"""Crops at a time and the side of each, of a model that has none of its own."""
+
 _NEEDED = ("torch", "timm", "lightning", "segmentation_models_pytorch")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -48,11 +51,13 @@ class Settings:
     """Epochs without a lower validation loss after which learning ends."""
     seconds: float | None = None
     """Time budget of the learning itself."""
-    batch: int = 8
-    crop: int = 192
-    """Side of a crop in pixels; a view that is smaller is repeated at its edge."""
+    batch: int | None = None
+    """Images or crops at a time; None: the model's own, see `at_once`."""
+    crop: int | None = None
+    """Side of a crop in pixels, a view that is smaller is repeated at its edge; None: the model's
+    own, see `side`."""
     crops: int | None = None
-    """In an epoch; None: four for each view of a defect, 64 to 512."""
+    """In an epoch; None: the model's own."""
     patch: int = 64
     """Side in pixels of what the gate of a cascade decides about as a whole."""
     patch_recall: float = 0.99
@@ -89,6 +94,16 @@ class Settings:
             devices=devices,
             **{key: value for key, value in recipe.model_dump().items() if key != "model"},
         )
+
+    @property
+    def at_once(self) -> int:
+        """Images or crops in a batch."""
+        return self.batch or BATCH
+
+    @property
+    def side(self) -> int:
+        """Of a crop, in pixels."""
+        return self.crop or CROP
 
     def loss_among(self, known: Sequence[Loss]) -> Loss:
         """The loss, the first of `known` where none was named.

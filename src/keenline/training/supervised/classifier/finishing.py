@@ -42,7 +42,7 @@ class ClassFinisher(Finisher):
     ) -> tuple[onnx.ModelProto, Engine]:
         self._rounds = network.rounds
         whole = network.deployable().eval()
-        outputs = 1 + len(self._evidence.classes)
+        outputs = 1 + len(self.evidence.classes)
         graph = answer_graph(whole, about, size, outputs, network.stride)
         return graph, NamingEngine(whole, about)
 
@@ -66,9 +66,11 @@ class ClassFinisher(Finisher):
             )
         return self._settled(self._features, "f32"), ("float32: a transformer is not rounded",)
 
-    def judge_all(self, settled: Settled, samples: Sequence[Sample]) -> Judged:
+    def judge_all(
+        self, settled: Settled, samples: Sequence[Sample], *, engine: str | None = None
+    ) -> Judged:
         """What the finished graph says of any samples, class scores before the shift."""
-        judged = super().judge_all(settled, samples)
+        judged = super().judge_all(settled, samples, engine=engine)
         limits = np.clip(settled.limits, LEAST, 1 - LEAST)
         kept = np.clip(judged.classes, LEAST, 1 - LEAST)
         odds = kept / (1 - kept) * limits / (1 - limits)

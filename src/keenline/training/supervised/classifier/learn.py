@@ -14,6 +14,7 @@ from keenline.training.supervised.classifier.wholes import LabelledWholes
 from keenline.training.supervised.labelled_views import LabelledViews
 from keenline.training.supervised.learn import Run
 from keenline.training.supervised.recording import Measured
+from keenline.training.supervised.settings import Settings
 from keenline.types import Sample
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ class ClassRun(Run):
             from_scratch=settings.from_scratch,
             seed=settings.seed,
         )
+
+    @classmethod
+    def settled(cls, settings: Settings) -> Settings:
+        return settings
 
     def views_of(self, samples: Sequence[Sample], classes: Sequence[str]) -> LabelledViews:
         return LabelledWholes(samples, classes, self._framing, self._progress)

@@ -65,8 +65,11 @@ class InstanceRun(Run):
     def crop_of(self, longest: int) -> int:
         """Of whole cells of the coarsest level, so that places mean the same in any crop."""
         multiple: int = max(self._encoder.about.multiple_of, 2 * self._network.strides[-1])
-        wanted = min(self._settings.crop, longest)
+        wanted = min(self._settings.side, longest)
         return -(-wanted // multiple) * multiple
+
+    def crops_for(self, learning: LabelledViews) -> int | None:  # noqa: ARG002 - larger ones
+        return None
 
     def drawn_by(self) -> type[Lots]:
         from keenline.training.supervised.instances.lots import InstanceLots
