@@ -9,9 +9,10 @@ pytestmark = pytest.mark.train
 
 
 def counts_of(good, defective):
-    from keenline.training.supervised.levelling import _EDGES
+    from keenline.training.supervised.levelling import pixels_of
 
-    return np.stack([np.histogram(each, _EDGES)[0] for each in (good, defective)]).astype(float)
+    there = np.repeat([False, True], [len(good), len(defective)])
+    return pixels_of(np.concatenate([good, defective])[None], there[None])
 
 
 def test_the_level_is_where_pixel_f1_is_highest_by_trying_all():
@@ -23,7 +24,8 @@ def test_the_level_is_where_pixel_f1_is_highest_by_trying_all():
     reached = [
         2 * (defective > t).sum() / ((good > t).sum() + (defective > t).sum() + 500) for t in tried
     ]
-    found = best_level(counts_of(good, defective))
+    found, highest = best_level(counts_of(good, defective))
+    assert highest == pytest.approx(max(reached), abs=0.01)
     at = reached[int(np.abs(tried - found).argmin())]
     assert at >= 0.99 * max(reached)
     assert found == pytest.approx(tried[int(np.argmax(reached))], abs=0.3)
@@ -32,4 +34,4 @@ def test_the_level_is_where_pixel_f1_is_highest_by_trying_all():
 def test_without_a_defect_nothing_is_moved():
     from keenline.training.supervised.levelling import best_level
 
-    assert best_level(counts_of(np.zeros(50), np.empty(0))) == 0.0
+    assert best_level(counts_of(np.zeros(50), np.empty(0))) == (0.0, 1.0)

@@ -20,6 +20,7 @@ from keenline.errors import Code, TrainingError
 from keenline.inference.enlarging import enlarge
 from keenline.models.base import Progress
 from keenline.training.supervised.labelled_views import KnownViews
+from keenline.training.supervised.levelling import best_level, no_pixels, pixels_of
 from keenline.training.supervised.losses import defect_logit, loss_of
 from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.network import UNet
@@ -29,8 +30,10 @@ Line: TypeAlias = Mapping[str, float]
 """Of one epoch: `epoch`, mean `loss`, `validation_loss`, `minutes` so far and `left` at most."""
 
 VALIDATION = "validation_loss"
-"""What decides which weights are kept: 1 - Dice of all pixels of the parts left out, plus their
-mean binary cross-entropy, whatever loss is learnt with."""
+"""What decides which weights are kept: 1 - the highest pixel F1 of the parts left out at any level,
+plus their binary cross-entropy in which defective pixels together count as much as good ones,
+whatever loss is learnt with. The level is moved to the best one afterwards, so weights that mark
+too much are no worse for that."""
 
 STAMP = "keenline"
 """What a checkpoint says about the run it belongs to, under this key."""
@@ -71,7 +74,8 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self.stamp: dict[str, object] = {}
         """What a checkpoint says about this run."""
         self._losses: list[float] = []
-        self._sums = np.zeros(5)
+        self._surprise = np.zeros(2)
+        self._pixels = no_pixels()
         self.mean_loss = self.validation_loss = float("nan")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -163,28 +167,22 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self.average.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
-        self._sums[:] = 0
+        self._surprise, self._pixels = np.zeros(2), no_pixels()
 
     def validation_step(self, batch: Any, *_: Any) -> None:
         pixels, numbers = batch
         logit = defect_logit(self.average(self.fed(pixels)).float())[0].cpu().numpy()
         logit = enlarge(logit, (numbers.shape[1], numbers.shape[2])).astype(np.float64)
         there = (numbers[0] > 0).cpu().numpy()
-        share = 1 / (1 + np.exp(-logit))
         # log(1 + exp(x)) - x y, which never overflows.
         surprise = np.logaddexp(0, logit) - logit * there
-        self._sums += (
-            (share * there).sum(),
-            share.sum(),
-            there.sum(),
-            surprise.sum(),
-            there.size,
-        )
+        self._surprise += surprise[~there].sum(), surprise[there].sum()
+        self._pixels += pixels_of(logit, there)
 
     def on_validation_epoch_end(self) -> None:
-        both, said, true, surprise, pixels = self._sums
-        dice = 2 * both / (said + true) if true else 1.0
-        self.validated(float(1 - dice + surprise / max(1.0, pixels)))
+        number = self._pixels.sum(axis=1)
+        surprise = (self._surprise / np.maximum(number, 1.0)).sum() / max(1, (number > 0).sum())
+        self.validated(float(1 - best_level(self._pixels)[1] + surprise))
 
     def validated(self, loss: float) -> None:
         """An epoch is over, and this is what decides whether its weights are kept."""

@@ -43,24 +43,33 @@ def level(network: UNet, about: Description, views: KnownViews) -> float:
     scale, offset = (
         torch.tensor(each)[None, :, None, None] for each in (about.scale, about.offset)
     )
-    counts = np.zeros((2, len(_EDGES) - 1))
+    counts = no_pixels()
     network.eval()
     for known in views.known:
         view = views.view(known)
         with torch.inference_mode():
             pixels = torch.from_numpy(view.pixels[None].copy()).permute(0, 3, 1, 2).float()
             found = defect_logit(network(pixels * scale + offset).float())[0].numpy()
-        logits = np.clip(enlarge(found, view.numbers.shape), _EDGES[0], _EDGES[-1])
-        for kind in (0, 1):
-            counts[kind] += np.histogram(logits[(view.numbers > 0) == kind], _EDGES)[0]
-    return best_level(counts)
+        counts += pixels_of(enlarge(found, view.numbers.shape), view.numbers > 0)
+    return best_level(counts)[0]
 
 
-def best_level(counts: NDArray[np.float64]) -> float:
-    """The same of how many good and how many defective pixels lie in each bin, (2, bins)."""
+def no_pixels() -> NDArray[np.float64]:
+    """How many good and how many defective pixels lie between levels, (2, bins): none."""
+    return np.zeros((2, len(_EDGES) - 1))
+
+
+def pixels_of(logits: NDArray[np.floating], there: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The same of one view, (height, width) each."""
+    kept = np.clip(logits, _EDGES[0], _EDGES[-1])
+    return np.stack([np.histogram(kept[there == kind], _EDGES)[0] for kind in (False, True)]) * 1.0
+
+
+def best_level(counts: NDArray[np.float64]) -> tuple[float, float]:
+    """The level and the pixel F1 that is highest; 0 and 1 without a defect."""
     if not counts[1].any():
-        return 0.0
+        return 0.0, 1.0
     wrong, hit = counts[:, ::-1].cumsum(axis=1)[:, ::-1]
     reached = 2 * hit / (hit + wrong + counts[1].sum())
     among = np.flatnonzero(reached >= _AS_GOOD * reached.max())
-    return float(_EDGES[among].mean())
+    return float(_EDGES[among].mean()), float(reached.max())
