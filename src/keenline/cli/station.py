@@ -138,9 +138,10 @@ class _Idle:
 
     @property
     def is_over(self) -> bool:
-        """No part came for the time, and none is in work."""
-        counts = self._station.tally.counts()
-        if counts.triggers != self._seen or counts.in_work:
+        """No part came for the time, and none is in work, or waits for a bundle in shadow."""
+        counts, shadow = self._station.tally.counts(), self._station.shadow
+        waiting = 0 if shadow is None else shadow.waiting
+        if counts.triggers != self._seen or counts.in_work or waiting:
             self._seen, self._since = counts.triggers, time.monotonic()
         idle_s = time.monotonic() - self._since
         return self._limit_s is not None and idle_s >= self._limit_s

@@ -188,8 +188,8 @@ def _shadow(seen: Scrape) -> Iterator[Finding]:
         advice = "`shadow-refused` in the log says why; `keenline station --check` too"
         yield Finding("shadow", Level.WARNING, "it may not run here; the line goes on", advice)
     elif not is_up:
-        advice = "`shadow-down` in the log says why; its parts are left out"
-        yield Finding("shadow", Level.WARNING, f"{words}; its process is down", advice)
+        advice = "`shadow-down` in the log says why, `shadow-up` that it is loaded"
+        yield Finding("shadow", Level.WARNING, f"{words}; it is down, or loading", advice)
     elif left_out > _MANY_SKIPPED * (answers + left_out):
         named = ", ".join(f"{value:.0f} {why}" for why, value in skipped.items() if value)
         words += f"; {left_out} left out ({named})"

@@ -24,9 +24,9 @@ from keenline.station.settings import ShadowTable
 from keenline.station.shadow_answers import ViewAnswer, differs, shadow_answer
 from keenline.types import Decision, Frame, Result, Verdict
 
-Skipped: TypeAlias = Literal["behind", "down", "unanswered", "unrecorded"]
-"""Why a part was left out: too many waited, the process was not there, it gave no answer, or the
-journal's disk takes nothing that can be done without."""
+Skipped: TypeAlias = Literal["loading", "behind", "down", "unanswered", "unrecorded"]
+"""Why a part was left out: too many waited, while the bundle was loaded or later; the process was
+not there; it gave no answer; or the journal's disk takes nothing that can be done without."""
 
 _AFTER_S = 0.005
 """By then the PLC has been told: the line's own threads come first."""
@@ -80,6 +80,7 @@ class Shadow:
         self._answers = self._differing = 0
         self._skipped: Counter[str] = Counter()
         self._said: dict[str, float] = {}
+        self._is_loading = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
@@ -92,6 +93,11 @@ class Shadow:
     def is_up(self) -> bool:
         """Its process can be asked."""
         return self._engine is not None and self._engine.is_ready
+
+    @property
+    def waiting(self) -> int:
+        """Parts that wait for it, and the one that it has."""
+        return len(self._queue) + (self._asked is not None)
 
     @property
     def restarts(self) -> int:
@@ -107,6 +113,7 @@ class Shadow:
         """Load the bundle, in the background, and answer from then on."""
         self._engine = engine
         self._books.event("shadow-started", bundle_sha256=self.bundle_sha256, file=self.name)
+        self._is_loading = True
         self._thread.start()
 
     def stop(self, drain_s: float = _DRAIN_S) -> None:
@@ -140,10 +147,10 @@ class Shadow:
         if result.decision.verdict is Verdict.INVALID or not self._is_drawn(result.result_id):
             return
         with self._changed:
-            if self._stopping.is_set() or not self.is_up:
+            if self._stopping.is_set() or not (self.is_up or self._is_loading):
                 self._skipped["down"] += 1
             elif len(self._queue) >= self._table.waiting:
-                self._skipped["behind"] += 1
+                self._skipped["loading" if self._is_loading else "behind"] += 1
             else:
                 self._queue.append(_Asked(result, frames))
                 self._changed.notify_all()
@@ -182,8 +189,14 @@ class Shadow:
         try:
             self._engine.start()
         except KeenlineError as error:
-            self._say("shadow-down", why=error.what, code=str(int(error.code)))
+            if not self._stopping.is_set():
+                self._say("shadow-down", why=error.what, code=str(int(error.code)))
+            with self._changed:
+                self._skipped["down"] += len(self._queue)
+                self._queue.clear()
             return
+        finally:
+            self._is_loading = False
         self._say("shadow-up")
         while not self._stopping.is_set():
             with self._changed:
