@@ -30,8 +30,6 @@ class Run:
     broker: str = ""
     """"": no MQTT; `up`, `slow` or `down`."""
     largest_image_mb: int = 1
-    shadow: Path | None = None
-    """A bundle that is asked beside the one that decides."""
     real_time: bool = False
     """Station and engine run before everything of ordinary priority, as the service may be set."""
 
@@ -73,8 +71,6 @@ def configuration(wanted: Run, plc_port: int, broker_port: int | None) -> dict[s
         "engine": {"waiting": 64, "largest_image_mb": wanted.largest_image_mb},
         "store": {"images": {"reserve_gb": 0.1}, "retention": {"free_gb": 0.2}},
     }
-    if wanted.shadow is not None:
-        made["shadow"] = {"bundle": str(wanted.shadow.resolve())}
     return made if broker_port is None else made | {"mqtt": {"port": broker_port}}
 
 

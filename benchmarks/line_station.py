@@ -111,13 +111,7 @@ def main() -> None:
     plant = Plant(config, folder, store=STORES[store])
     plant.start()
     engine = plant.station.opened.engine
-    pids = {"station": os.getpid(), "engine": engine.pid}
-    shadow = plant.station.shadow
-    if shadow is not None:
-        while not shadow.is_up or shadow.engine is None:
-            time.sleep(0.05)
-        pids["shadow"] = shadow.engine.pid
-    print(json.dumps(pids), flush=True)
+    print(json.dumps({"station": os.getpid(), "engine": engine.pid}), flush=True)
     begun, used = time.monotonic(), time.process_time()
     engine_used = _processor_s(engine.pid)
     threads_used = {one.native_id: _processor_s(os.getpid(), one.native_id) for one in _threads()}
@@ -144,7 +138,6 @@ def main() -> None:
         "major_faults": _major_faults(os.getpid()) - faults[0],
         "engine_major_faults": _major_faults(engine.pid) - faults[1],
         "behind": {one.sink.name: one.state.is_behind for one in plant.forwarders},
-        "shadow": None if shadow is None else asdict(shadow.counts),
         "images_waiting": getattr(plant.store.keeper, "state", None) is not None
         and plant.store.keeper.state.waiting_bytes,
     }
