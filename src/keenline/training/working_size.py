@@ -47,14 +47,12 @@ def working_size(samples: Sequence[Sample]) -> WorkingSize:
     marked = [sample for sample in samples if not sample.is_good]
     if len(marked) > _LOOKED_AT:
         marked = [marked[place] for place in np.linspace(0, len(marked) - 1, _LOOKED_AT, dtype=int)]
-    known = [each for each in map(_width_and_side, marked) if each is not None]
-    if len(known) < FEWEST:
+    known = thinnest(marked)
+    if known is None:
         return WorkingSize(AUTO_SIDE)
-    widths, sides = np.array(known).T
-    shrunk = np.minimum(1.0, AUTO_SIDE / sides)
-    thin = float(np.quantile(widths * shrunk, THIN))
-    largest = min(LARGEST_SIDE, float(np.median(sides)))
-    side = round(min(largest, AUTO_SIDE * CELL / thin))
+    width, image_side = known
+    thin = width * min(1.0, AUTO_SIDE / image_side)
+    side = round(min(LARGEST_SIDE, image_side, AUTO_SIDE * CELL / thin))
     if side <= AUTO_SIDE:
         return WorkingSize(AUTO_SIDE)
     more = (side / AUTO_SIDE) ** 2
@@ -64,6 +62,17 @@ def working_size(samples: Sequence[Sample]) -> WorkingSize:
         f"pixels and the time; size = {AUTO_SIDE} in [image] of the recipe takes that back"
     )
     return WorkingSize(side, (note,))
+
+
+def thinnest(marked: Sequence[Sample]) -> tuple[float, float] | None:
+    """(the width than which a quarter are thinner, the side of the square that has the area of the
+    image), in pixels of the images as they were read; None where fewer than `FEWEST` are marked."""
+    known = [each for each in map(_width_and_side, marked) if each is not None]
+    if len(known) < FEWEST:
+        return None
+    widths, sides = np.array(known).T
+    side = float(np.median(sides))
+    return float(np.quantile(widths / sides, THIN)) * side, side
 
 
 def _width_and_side(sample: Sample) -> tuple[float, float] | None:
