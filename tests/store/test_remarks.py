@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,20 @@ import pytest
 from sqlalchemy import select, text
 from tests.store.records import BEGAN, result
 
+from keenline.journal.entries import as_line, from_line
 from keenline.store.audit import entries, verify
 from keenline.store.database import Database
 from keenline.store.images import ImageFolder
 from keenline.store.migrating import upgrade
-from keenline.store.remarking import answers_of, hold, keep, release, results_by_id, reviews_of
+from keenline.store.remarking import (
+    answers_of,
+    hold,
+    images_kept,
+    keep,
+    release,
+    results_by_id,
+    reviews_of,
+)
 from keenline.store.remarks import Finding, Review
 from keenline.store.results import ResultSink
 from keenline.store.retention import Retention
@@ -130,3 +140,31 @@ def test_a_held_image_outlives_its_time_until_it_is_released(filled: Database, t
     with filled.reading() as connection:
         held = connection.scalars(select(tables.tables["holds"].c.sha256)).all()
     assert held == [shas[1]]
+
+
+def test_answers_come_with_the_journal_behind_their_results_and_bring_images(database: Database):
+    passed = replace(
+        result(5, verdict=Verdict.PASS, sha256="a" * 64),
+        views=(replace(result(5).views[0], image_sha256="a" * 64, image_kept=False),),
+    )
+    told = replace(
+        an_answer(0, 0.5), result_id=passed.result_id, images=("a" * 64,), bundle_sha256="e" * 64
+    )
+    assert from_line(as_line(told).rstrip(b"\n")) == told
+    assert from_line(as_line(replace(told, scores={"a": float("nan")})).rstrip(b"\n")) != told
+    sink = ResultSink(database)
+    sink.prepare()
+    assert images_kept(database, [passed]) == frozenset()
+    sink.deliver([told, passed])  # in whatever order a batch has them
+    sink.deliver([passed, told])
+    assert (sink.counts.stored, sink.counts.again, sink.counts.refused) == (2, 2, 0)
+    assert answers_of(database, "e" * 64) == [told]
+    assert images_kept(database, [passed]) == {"a" * 64}
+    # One on a result that was never stored is kept where it can be seen, and stops nothing.
+    lost = replace(told, result_id="nobody")
+    sink.deliver([lost, *RESULTS])
+    assert sink.counts.refused == 1
+    with database.reading() as connection:
+        (row,) = connection.execute(select(tables.tables["refused"])).mappings()
+    assert (row["kind"], row["entry_id"]) == ("shadow", lost.answer_id)
+    assert verify(database).is_whole
