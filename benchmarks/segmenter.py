@@ -172,7 +172,7 @@ def _verdicts(said: Judged, settled: Settled, limit: float | None) -> Any:
 
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=12, help="time budget of `learn`")
+    parser.add_argument("--minutes", type=float, default=9, help="time budget of `learn`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="put it into RESULTS.md")
     return parser.parse_args()

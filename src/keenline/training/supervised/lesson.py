@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from numpy.typing import NDArray
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -20,7 +21,7 @@ from keenline.errors import Code, TrainingError
 from keenline.inference.enlarging import enlarge
 from keenline.models.base import Progress
 from keenline.training.supervised.labelled_views import KnownViews
-from keenline.training.supervised.levelling import best_level, no_pixels, pixels_of
+from keenline.training.supervised.levelling import best_level, pixels_of
 from keenline.training.supervised.losses import defect_logit, loss_of
 from keenline.training.supervised.lots import Lots
 from keenline.training.supervised.network import UNet
@@ -30,10 +31,10 @@ Line: TypeAlias = Mapping[str, float]
 """Of one epoch: `epoch`, mean `loss`, `validation_loss`, `minutes` so far and `left` at most."""
 
 VALIDATION = "validation_loss"
-"""What decides which weights are kept: 1 - the highest pixel F1 of the parts left out at any level,
-plus their binary cross-entropy in which defective pixels together count as much as good ones,
-whatever loss is learnt with. The level is moved to the best one afterwards, so weights that mark
-too much are no worse for that."""
+"""What decides which weights are kept: 1 - the highest Dice of the views of parts left out, at any
+level, as `best_level` counts it, whatever loss is learnt with. The level is moved to the best one
+afterwards, so weights that mark too much are no worse for that. Where no part left out shows a
+defect: the mean of binary cross-entropy."""
 
 STAMP = "keenline"
 """What a checkpoint says about the run it belongs to, under this key."""
@@ -74,8 +75,8 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self.stamp: dict[str, object] = {}
         """What a checkpoint says about this run."""
         self._losses: list[float] = []
-        self._surprise = np.zeros(2)
-        self._pixels = no_pixels()
+        self._surprise = 0.0
+        self._pixels: list[NDArray[np.float64]] = []
         self.mean_loss = self.validation_loss = float("nan")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -167,22 +168,21 @@ class Lesson(pl.LightningModule):  # type: ignore[misc]
         self.average.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
-        self._surprise, self._pixels = np.zeros(2), no_pixels()
+        self._surprise = 0.0
+        self._pixels.clear()
 
     def validation_step(self, batch: Any, *_: Any) -> None:
         pixels, numbers = batch
         logit = defect_logit(self.average(self.fed(pixels)).float())[0].cpu().numpy()
         logit = enlarge(logit, (numbers.shape[1], numbers.shape[2])).astype(np.float64)
         there = (numbers[0] > 0).cpu().numpy()
-        # log(1 + exp(x)) - x y, which never overflows.
-        surprise = np.logaddexp(0, logit) - logit * there
-        self._surprise += surprise[~there].sum(), surprise[there].sum()
-        self._pixels += pixels_of(logit, there)
+        self._surprise += float(np.logaddexp(0, logit[~there]).sum())
+        self._pixels.append(pixels_of(logit, there))
 
     def on_validation_epoch_end(self) -> None:
-        number = self._pixels.sum(axis=1)
-        surprise = (self._surprise / np.maximum(number, 1.0)).sum() / max(1, (number > 0).sum())
-        self.validated(float(1 - best_level(self._pixels)[1] + surprise))
+        good, defective = np.sum(self._pixels, axis=(0, 2))
+        lost = 1 - best_level(self._pixels)[1] if defective else self._surprise / max(1.0, good)
+        self.validated(float(lost))
 
     def validated(self, loss: float) -> None:
         """An epoch is over, and this is what decides whether its weights are kept."""
