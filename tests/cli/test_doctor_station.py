@@ -15,6 +15,8 @@ from keenline.cli import station_place
 from keenline.cli.devices import CameraTable, PlcTable, kinds_of
 from keenline.cli.examination import Finding, Level, worst
 from keenline.cli.station_config import load_station
+from keenline.cli.station_scrape import Scrape
+from keenline.cli.station_scrape import findings as examined
 
 
 def findings(record: dict) -> dict[str, list[dict[str, str]]]:
@@ -113,6 +115,34 @@ def test_a_station_without_metrics_is_looked_at_from_outside(
     ran = keenline("doctor", "--station", config, "--json")
     assert ran.code == 0
     assert findings(ran.record)["answers"][0]["level"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("sha256", "is_up", "skipped", "level", "words"),
+    [
+        ("e" * 64, 1.0, 3.0, Level.OK, "97 parts, 2 not as the station decided; 3 left out"),
+        ("e" * 64, 1.0, 30.0, Level.WARNING, "30 left out (30 behind)"),
+        ("e" * 64, 0.0, 0.0, Level.WARNING, "down, or loading"),
+        ("", 0.0, 0.0, Level.WARNING, "may not run here"),
+    ],
+)
+def test_how_a_bundle_in_shadow_stands(
+    sha256: str, is_up: float, skipped: float, level: Level, words: str, tmp_path: Path
+):
+    config = load_station(write_station(tmp_path, tmp_path / "part.keen", 9469))
+    who = {"station": config.station, "bundle_sha256": "a", "station_sha256": config.sha256}
+    seen = Scrape(
+        (
+            ("keenline_station_info", who, 1.0),
+            ("keenline_shadow_up", {"bundle_sha256": sha256}, is_up),
+            ("keenline_shadow_answers_total", {}, 97.0),
+            ("keenline_shadow_differing_total", {}, 2.0),
+            ("keenline_shadow_skipped_total", {"why": "behind"}, skipped),
+        )
+    )
+    (found,) = [one for one in examined(seen, config, "a") if one.about == "shadow"]
+    assert found.level is level
+    assert words in found.says
 
 
 def test_a_file_that_is_wrong_is_told(keenline, tmp_path: Path):

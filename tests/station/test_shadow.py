@@ -25,6 +25,7 @@ from keenline.lifecycle.stages import move
 from keenline.station.books import Books
 from keenline.station.engine_messages import Opening
 from keenline.station.engine_worker import Inspect, bundle_inspector
+from keenline.station.metrics import StationMetrics
 from keenline.station.opening import StationPlan
 from keenline.station.parts import Programme
 from keenline.station.settings import ShadowTable
@@ -104,7 +105,7 @@ def beside(
 
 
 def up(line: Watched) -> Shadow:
-    until(lambda: line.station.shadow is not None and line.station.shadow.is_up, 60)
+    until(lambda: line.station.shadow is not None and line.station.shadow.is_up, 300)
     assert line.station.shadow is not None
     return line.station.shadow
 
@@ -122,6 +123,10 @@ def test_its_answers_are_those_that_stored_images_would_get(
         results = line.inspect(6)
         until(lambda: shadow.counts.answers == 6)
         assert (shadow.counts.differing, sum(shadow.counts.skipped.values())) == (2, 0)
+        metrics = StationMetrics(line.station, [], lambda: False).collect()
+        samples = {one.name: one.value for each in metrics for one in each.samples}
+        names = ("up", "answers_total", "differing_total", "restarts_total")
+        assert [samples[f"keenline_shadow_{name}"] for name in names] == [1, 6, 2, 0]
         process, live = shadow.engine, line.station.opened.engine
         assert process is not None
         assert process.pid is not None
