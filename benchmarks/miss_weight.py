@@ -53,14 +53,19 @@ def main() -> None:
         print("skipped: the real images are expected in ../shared/data, which is not there")
         return
     start = Start.now()
-    lessons = [_Lesson(seed) for seed in range(asked.seeds)]
-    rows = []
-    for weight in WEIGHTS:
-        found = np.mean([lesson.measured(weight) for lesson in lessons], axis=0)
-        told = (f"{found[0]:.3f}", f"{100 * found[1]:.1f} %", f"{100 * found[2]:.1f} %")
-        rows.append([f"{weight:g}", *told])
-        print(*rows[-1], sep=" | ", flush=True)
-    missed = np.mean([lesson.missed for lesson in lessons])
+    every, passed = [], []
+    for seed in range(
+        asked.seeds
+    ):  # one after the other: a lesson holds some hundred thousand cells
+        lesson = _Lesson(seed)
+        every.append([lesson.measured(weight) for weight in WEIGHTS])
+        passed.append(lesson.missed)
+        print(seed, lesson.missed, np.round(every[-1], 4).tolist(), flush=True)
+    rows = [
+        [f"{weight:g}", f"{of[0]:.3f}", f"{100 * of[1]:.1f} %", f"{100 * of[2]:.1f} %"]
+        for weight, of in zip(WEIGHTS, np.mean(every, axis=0), strict=True)
+    ]
+    missed = np.mean(passed)
     header = ("weight of a confirmed miss", "AUROC", "found", "false alarms")
     text = [
         "## What confirmed misses weigh",
