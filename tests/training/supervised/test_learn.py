@@ -24,6 +24,7 @@ from keenline.types import Verdict
 
 pytestmark = pytest.mark.train
 
+TAUGHT = Settings(epochs=10, crops=32, crop=96, batch=4)
 SMALL = Settings(epochs=2, crops=6, batch=3, crop=48)
 
 
@@ -44,9 +45,8 @@ def lines() -> list[dict[str, float]]:
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory, marked, lines) -> Learnt:
     path = tmp_path_factory.mktemp("learnt") / "part.keen"
-    settings = Settings(epochs=10, crops=32, crop=96, batch=4)
     return learn(
-        marked, path, recipe=recipe(), settings=settings, told=lambda line: lines.append(dict(line))
+        marked, path, recipe=recipe(), settings=TAUGHT, told=lambda line: lines.append(dict(line))
     )
 
 
@@ -126,7 +126,7 @@ def test_int8_takes_a_quarter_or_it_is_said_why_not(learnt, plain, marked, tmp_p
     said = " ".join(learnt.notes)
     assert "int8 takes" in said if precision == "int8" else "float32, because in int8" in said
     rounded = learn(
-        marked, tmp_path / "part.keen", recipe=recipe(precision="int8"), settings=SMALL
+        marked, tmp_path / "part.keen", recipe=recipe(precision="int8"), settings=TAUGHT
     ).bundle
     assert rounded.manifest.engine.precision == "int8"
     assert plain.bundle.manifest.engine.precision == "f32"
