@@ -15,6 +15,7 @@ from tests.station.lines import Watched, camera, plan, running, until
 
 from keenline.devices.simulated_faults import FaultKind
 from keenline.station.metrics import MetricsServer, StationMetrics
+from keenline.station.settings import ShadowTable
 from keenline.station.tally import EDGES_MS, STAGES
 from keenline.types import Verdict
 
@@ -23,7 +24,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "station.md").read_text(encoding="u
 
 @pytest.fixture
 def line(bundle: Path, tmp_path: Path) -> Iterator[Watched]:
-    with running(plan(bundle, camera()), tmp_path) as watched:
+    # Of a bundle in shadow that may not run the metrics tell too.
+    beside = (bundle, ShadowTable(bundle=bundle.name))
+    with running(plan(bundle, camera(), shadow=beside), tmp_path) as watched:
         yield watched
 
 

@@ -149,6 +149,7 @@ class Station:
         self.books.event("started", software=facts.software, number=str(recovered.next_number))
         if recovered.interrupted:
             self.books.event("interrupted-parts", number=str(len(recovered.interrupted)))
+        self._begin_shadow()
         for thread in self._threads:
             thread.start()
         for acquisition in opened.acquisitions.values():
@@ -157,7 +158,6 @@ class Station:
         self.health.become_ready("started")
         if self.link is not None:
             self.link.start(self)
-        self._begin_shadow()
 
     def check(self) -> None:
         """Open everything and close it again. Raises StationError as `start` does."""
