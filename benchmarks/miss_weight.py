@@ -44,7 +44,7 @@ ABOUT = """\
 Validation tiles only. A head taught 50 defects lets {missed} of 72 others pass (means of {seeds}
 seeds; found: above 98 % of half of the good tiles). All 72 are then learnt too, the missed ones
 weighed as the first column says, and 72 defects and 115 good tiles that nobody has seen are judged.
-Weights from 2 on differ by less than the seeds do; the smallest of them is the default."""
+What a weight changes is about as much as another draw of the cells does; 2 is the default."""
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from keenline.types import Sample
 
 MISS_WEIGHT = 2.0
 """Of the cells of a defect that a person found on a part that had passed, compared with those of
-other defects of its class. On validation images 2, 4 and 8 found more than 1, and alike
-(benchmarks/miss_weight.py)."""
+other defects of its class. The smallest of those tried: on validation images what 2, 4 or 8 change
+is about as much as another draw of the cells does (benchmarks/miss_weight.py)."""
 
 
 def is_confirmed_miss(sample: Sample) -> bool:
