@@ -14,6 +14,7 @@ from tests.store.records import result
 
 from keenline.bundle import ClassFacts, read_bundle, write_bundle
 from keenline.decision import decide
+from keenline.lifecycle.readiness import with_authority
 from keenline.recipe import DefectClass, Recipe
 from keenline.store.database import Database
 from keenline.store.results import ResultSink
@@ -70,6 +71,9 @@ def test_what_is_written_decides_as_it_was_counted(keenline: Keenline, part: Pat
     assert after.manifest.threshold.value == record["chosen"]["cuts"]["anomaly"]["low"]
     assert after.manifest.recipe_sha256 == after.manifest.recipe.sha256
     assert after.members == before.members
+    # Another threshold ends the authority; counted is what the class says once it has it again.
+    assert (before.manifest.recipe.rejecting, after.manifest.recipe.rejecting) == (("scratch",), ())
+    recipe = with_authority(after.manifest, "scratch", Authority.REJECT).recipe
     said = {"good": [0, 0, 0], "scratch": [0, 0, 0]}
     with scores.open() as file:
         for row in csv.DictReader(file):
@@ -82,7 +86,7 @@ def test_what_is_written_decides_as_it_was_counted(keenline: Keenline, part: Pat
                 decision = decide(
                     prediction,
                     threshold=after.manifest.threshold.value,
-                    recipe=after.manifest.recipe,
+                    recipe=recipe,
                     training_counts=after.manifest.training_counts,
                 )
                 place = ("PASS", "REVIEW", "REJECT").index(decision.verdict.value)
@@ -103,7 +107,8 @@ def test_the_record_says_who_on_what_and_what_it_was(
     assert ran.code == 0, ran.err
     assert read_bundle(part).sha256 == before.sha256
     written = read_bundle(other).manifest
-    (update,) = written.updates
+    update, withdrawn = written.updates
+    assert "scratch reject -> flag: withdrawn automatically" in withdrawn
     assert "chosen by A. Smith on 120 parts (80 good, 40 scratch)" in update
     assert "anomaly 1.25 -> " in update
     assert "scratch: escapes expected to be <= 10 %" in update
@@ -114,7 +119,7 @@ def test_the_record_says_who_on_what_and_what_it_was(
     assert "keenline evaluate" in ran.out
     # Scores of the bundle it was are scores of this one, and are taken again.
     again = keenline("threshold", other, scores, "--apply", "--json")
-    assert len(read_bundle(other).manifest.updates) == 2
+    assert len(read_bundle(other).manifest.updates) == 3
     assert again.record["now"]["cuts"]["anomaly"]["low"] == written.threshold.value
 
 
