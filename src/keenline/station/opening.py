@@ -98,9 +98,14 @@ def open_devices(plan: StationPlan, listener: Listener, link: PlcLink | None) ->
     left open.
     """
     problems: list[KeenlineError] = []
+    # A part may come later only where its one camera makes it: another one would be waited for.
+    makes_parts = plan.trigger.source == "camera" and len(plan.cameras) == 1
     acquisitions = {
         camera.name: Acquisition(
-            camera, listener, listener.camera_changed, lambda: listener.has_room
+            camera,
+            listener,
+            listener.camera_changed,
+            lambda: not makes_parts or listener.has_room,
         )
         for camera, _ in plan.cameras
     }
