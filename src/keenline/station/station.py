@@ -292,8 +292,8 @@ class Station:
 
     @property
     def has_room(self) -> bool:
-        """A part that may as well come later is inspected at once: one behind the one in work."""
-        return self.line.in_work < _AT_HAND
+        """A part that may as well come later would be inspected now: one behind the one in work."""
+        return self.inspects and self.line.in_work < _AT_HAND
 
     def camera_restarted(self, camera: str) -> None:
         """A camera is about to begin anew."""
