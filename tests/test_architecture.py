@@ -186,6 +186,7 @@ HOUSE = {
     "annotation": "import keenline.errors",
     "types": "import keenline.annotation",
     "toml_lines": "",
+    "random_sample": "",
     "value_words": "import keenline.toml_lines",
     "strict_toml": "import keenline.value_words",
     "recipe": "import keenline.strict_toml",

@@ -11,15 +11,20 @@ from keenline.types import Image, Inspection
 SLOW_S = 0.04
 
 
-def slow(opening: Opening) -> tuple[Inspect, str]:
-    """The bundle's inspector, on a processor that manages 25 images a second."""
+def delayed(opening: Opening, seconds: float) -> tuple[Inspect, str]:
+    """The bundle's inspector, so many seconds later."""
     inspect, engine = bundle_inspector(opening)
 
     def slowly(image: Image) -> Inspection:
-        time.sleep(SLOW_S)
+        time.sleep(seconds)
         return inspect(image)
 
     return slowly, engine
+
+
+def slow(opening: Opening) -> tuple[Inspect, str]:
+    """The bundle's inspector, on a processor that manages 25 images a second."""
+    return delayed(opening, SLOW_S)
 
 
 def hanging(opening: Opening) -> tuple[Inspect, str]:

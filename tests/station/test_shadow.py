@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.faults.engines import delayed
 from tests.station.lines import Keeper, Watched, camera, plan, running, shots, until
 from tests.station.test_plc_line import plc_line, through
 from tests.store.records import result as a_result
@@ -22,6 +23,7 @@ from keenline.inference.inspector import Inspector
 from keenline.journal.entries import Entry
 from keenline.lifecycle.shadow import Pair, asked
 from keenline.lifecycle.stages import move
+from keenline.random_sample import draw
 from keenline.station.books import Books
 from keenline.station.engine_messages import Opening
 from keenline.station.engine_worker import Inspect, bundle_inspector
@@ -33,7 +35,6 @@ from keenline.station.shadow import Shadow
 from keenline.station.shadow_answers import differs
 from keenline.station.shadow_opening import open_shadow
 from keenline.station.tally import Tally
-from keenline.store.policy import draw
 from keenline.types import Image, Inspection, Result, ShadowAnswer, Verdict
 
 SLOW_S = 0.3
@@ -41,13 +42,7 @@ SLOW_S = 0.3
 
 def slow(opening: Opening) -> tuple[Inspect, str]:
     """As the bundle, and much slower."""
-    inspect, engine = bundle_inspector(opening)
-
-    def slowly(image: Image) -> Inspection:
-        time.sleep(SLOW_S)
-        return inspect(image)
-
-    return slowly, engine
+    return delayed(opening, SLOW_S)
 
 
 def dies(opening: Opening) -> tuple[Inspect, str]:

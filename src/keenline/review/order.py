@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from keenline.store.policy import draw
+from keenline.random_sample import draw, is_drawn
 from keenline.store.remarks import Review
 from keenline.types import ANOMALY, Result, ShadowAnswer, Verdict, View
 
 _ALARMS = (Verdict.REJECT, Verdict.REVIEW)
-_RANGE = 1 << 64
 
 
 class Why(IntEnum):
@@ -118,7 +117,7 @@ def in_order(results: Iterable[Result], said: Said, settings: OrderSettings) -> 
 
 def is_audited(result_id: str, share: float) -> bool:
     """Whether a PASS of this id belongs to the random sample; anybody can compute it again."""
-    return draw(result_id) < round(share * _RANGE)
+    return is_drawn(result_id, share)
 
 
 def named_classes(result: Result) -> frozenset[str]:

@@ -7,7 +7,6 @@ becomes of that process, the line does not notice.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections import Counter, deque
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from keenline.errors import Code, KeenlineError, PartError
+from keenline.random_sample import is_drawn
 from keenline.station.books import Books
 from keenline.station.engine_messages import Answer
 from keenline.station.engine_process import EngineProcess
@@ -32,7 +32,6 @@ _AFTER_S = 0.005
 """By then the PLC has been told: the line's own threads come first."""
 _DRAIN_S = 5.0
 _SAY_AGAIN_S = 60.0
-_RANGE = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,6 @@ class Shadow:
         self._books = books
         self._keeper = keeper
         self._engine: EngineProcess | None = None
-        self._limit = round(table.share * _RANGE)
         self._changed = threading.Condition()
         self._queue: deque[_Asked] = deque()
         self._asked: _Asked | None = None
@@ -144,7 +142,9 @@ class Shadow:
 
     def offer(self, result: Result, frames: Mapping[str, Frame]) -> None:
         """A part has its verdict, and its line was told. Returns at once and never raises."""
-        if result.decision.verdict is Verdict.INVALID or not self._is_drawn(result.result_id):
+        if result.decision.verdict is Verdict.INVALID:
+            return
+        if not is_drawn(result.result_id, self._table.share):
             return
         with self._changed:
             if self._stopping.is_set() or not (self.is_up or self._is_loading):
@@ -271,10 +271,6 @@ class Shadow:
     def _skip(self, why: Skipped) -> None:
         with self._changed:
             self._skipped[why] += 1
-
-    def _is_drawn(self, result_id: str) -> bool:
-        digest = hashlib.sha256(result_id.encode()).digest()
-        return int.from_bytes(digest[:8], "big") < self._limit
 
     def _say(self, kind: str, **facts: str) -> None:
         """An event; of a kind that comes again and again, one a minute."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from keenline.random_sample import is_drawn
 from keenline.store.settings import KeepSettings
 from keenline.types import Verdict
-
-_RANGE = 1 << 64
 
 
 class KeepPolicy:
@@ -19,16 +16,8 @@ class KeepPolicy:
     """
 
     def __init__(self, settings: KeepSettings) -> None:
-        self._limit = round(settings.pass_share * _RANGE)
+        self._share = settings.pass_share
 
     def keeps(self, verdict: Verdict, result_id: str) -> bool:
         """Whether the images of this part are kept; no I/O, some 2 microseconds."""
-        return verdict is not Verdict.PASS or draw(result_id) < self._limit
-
-
-def draw(result_id: str) -> int:
-    """The lot of a PASS: the first 64 bits of SHA-256 of its `result_id` (UTF-8), big-endian.
-
-    In the sample when it is below `pass_share` x 2^64.
-    """
-    return int.from_bytes(hashlib.sha256(result_id.encode()).digest()[:8], "big")
+        return verdict is not Verdict.PASS or is_drawn(result_id, self._share)

@@ -36,12 +36,6 @@ COCO, VOC, YOLO, CVAT = (named(name) for name in ("coco", "voc", "yolo", "cvat")
 
 
 @pytest.fixture(scope="module")
-def porosity(shared: Path) -> Path:
-    """87 images of 600 x 600 with 3067 polygons."""
-    return shared / "data/formats/coco/_annotations.coco.json"
-
-
-@pytest.fixture(scope="module")
 def steel(shared: Path) -> Labels:
     """600 images of 200 x 200 with 1436 boxes."""
     return VOC.read(shared / "data/neu-det-voc", None)

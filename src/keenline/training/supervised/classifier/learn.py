@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from keenline.data.dataset import Dataset, Skipped
+from keenline.data.dataset import Skipped
 from keenline.data.reading import read_image
 from keenline.errors import Code, TrainingError
 from keenline.recipe import Recipe
@@ -39,7 +39,7 @@ class ClassRun(Run):
 
     @property
     def good_needed(self) -> bool:
-        return any(sample.is_good for sample in _learnt_from(self._dataset))
+        return any(sample.is_good for sample in self._dataset.learnable)
 
     def seen_first(self) -> Sequence[Sample]:
         if self.good_needed:
@@ -48,7 +48,7 @@ class ClassRun(Run):
             "no good image is among them: classes are told from one another, and every part is at "
             "least to be reviewed"
         )
-        return _learnt_from(self._dataset)
+        return self._dataset.learnable
 
     def encoder_for(self, seen: Sequence[Sample]) -> tuple[Encoder, Framing, tuple[Skipped, ...]]:
         from keenline.training.supervised.classifier.transformers import is_transformer
@@ -227,13 +227,6 @@ class ClassRun(Run):
                 expected=f"at least {stride} px of the resized image",
             )
         return None if found is None else torch.from_numpy(found)
-
-
-def _learnt_from(dataset: Dataset) -> tuple[Sample, ...]:
-    samples = dataset.samples
-    if any(sample.split for sample in samples):
-        return tuple(sample for sample in samples if sample.split == "train")
-    return samples
 
 
 def check_whole(framing: Framing, recipe: Recipe) -> None:
