@@ -4,8 +4,18 @@ VENV := .venv
 TRAIN := .venv-train
 BIN := $(VENV)/bin
 PEERS := tests/peers/node_modules
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+comma := ,
 MADE_FROM := pyproject.toml constraints.txt
+PINNED := --quiet --constraint constraints.txt
+
+# uv takes seconds where pip takes minutes. It does not read pip's settings: where only pip was told
+# of a mirror (uv: UV_DEFAULT_INDEX), pip installs.
+define install
+@$(1)/bin/python -m pip --disable-pip-version-check install $(PINNED) uv && \
+	  $(1)/bin/python -m uv pip install --python $(1)/bin/python $(PINNED) --editable '$(2)' || \
+	  { echo "==> once more with pip, which takes minutes"; \
+	    $(1)/bin/python -m pip --disable-pip-version-check install $(PINNED) --editable '$(2)'; }
+endef
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-train check bench clean
@@ -62,19 +72,18 @@ $(VENV)/made.stamp:
 
 $(VENV)/core.stamp: $(VENV)/made.stamp $(MADE_FROM)
 	@echo "==> installing keenline (core)"
-	$(PIP) install --quiet --constraint constraints.txt --editable .
+	$(call install,$(VENV),.)
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp $(MADE_FROM)
 	@echo "==> installing what tests and checks need"
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(call install,$(VENV),.[dev])
 	@touch $@
 
 $(TRAIN)/train.stamp: $(MADE_FROM)
 	@echo "==> installing torch and what comes with it into $(TRAIN)"
 	$(PYTHON) -m venv $(TRAIN)
-	$(TRAIN)/bin/python -m pip --disable-pip-version-check install --quiet \
-	  --constraint constraints.txt --editable '.[dev,train]'
+	$(call install,$(TRAIN),.[dev$(comma)train])
 	@touch $@
 
 $(PEERS)/peers.stamp: $(VENV)/dev.stamp tests/peers/package.json
