@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from keenline.errors import Code, TrainingError
 from keenline.models.class_head import ClassHead
 from keenline.training.labelled_cells import GOOD_PLACE, Cells
+from keenline.training.perceptron import Floats, learn, untaught
 
 UNITS = 64
 """Of the hidden layer; 16 and 256 do as well (docs/decisions/0013-class-head.md)."""
 
 PENALTY = 1.0
-"""On squared weights, as scikit-learn counts it: strong, because cells of one defect are alike.
+"""On half the squared weights, for a whole batch: strong, because cells of one defect are alike.
 0.1, 5 and 20 told less apart."""
 
 STEPS = 1000
@@ -82,15 +83,11 @@ def fit_head(
     )
 
 
-_AT_ONCE = 20
-"""Steps."""
-
-
 class _Network(NamedTuple):
     """Weights of one network; see `ClassHead`."""
 
-    hidden: NDArray[np.float64]
-    hidden_bias: NDArray[np.float64]
+    hidden: Floats
+    hidden_bias: Floats
     output: NDArray[np.float64]
     output_bias: NDArray[np.float64]
 
@@ -107,34 +104,30 @@ class _Lesson(NamedTuple):
 
 
 def _network(lesson: _Lesson, seed: int, units: int, penalty: float, steps: int) -> _Network:
-    # Slow to import, and needed by nobody who only inspects.
-    from sklearn import config_context
-    from sklearn.neural_network import MLPClassifier
-
     cells, classes = lesson.cells, lesson.classes
     rng = np.random.default_rng(seed)
     among = _balanced(cells.numbers, classes, lesson.weights, rng)
-    shown = np.unique(cells.numbers[among])
+    known, places = np.unique(cells.numbers[among], return_inverse=True)
+    layers = untaught(cells.vectors.shape[1], units, len(known), rng)
     size = min(BATCH, len(among))
-    network = MLPClassifier((units,), alpha=penalty, batch_size=size, random_state=seed)
-    # What it checks each time is the same at each step, and takes longer than the step.
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        for _ in range(-(-steps // _AT_ONCE)):
-            # A few steps at a time, so that all the cells are never copied.
-            drawn = rng.choice(among, _AT_ONCE * size)
-            vectors = cells.vectors[drawn]
+
+    def batches() -> Iterator[tuple[NDArray[np.float32], NDArray[np.intp]]]:
+        for _ in range(steps):
+            drawn = rng.integers(0, len(among), size)
+            vectors = cells.vectors[among[drawn]]
             vectors -= lesson.middle
             vectors *= lesson.unit
-            network.partial_fit(vectors, cells.numbers[drawn], classes=shown)
-    known = [int(number) for number in network.classes_]
+            yield vectors, places[drawn]
+
+    learn(layers, batches(), penalty)
     output = np.zeros((1 + classes, units))
     biases = np.full(1 + classes, _NEVER)
     if len(known) == 2:  # one output then: how much more likely the second is than the first
-        output[known[1]], biases[known[1]] = network.coefs_[1][:, 0], network.intercepts_[1][0]
+        output[known[1]], biases[known[1]] = layers.output[:, 0], layers.output_bias[0]
         biases[known[0]] = 0.0
     else:
-        output[known], biases[known] = network.coefs_[1].T, network.intercepts_[1]
-    return _Network(network.coefs_[0].T, network.intercepts_[0], output, biases)
+        output[known], biases[known] = layers.output.T, layers.output_bias
+    return _Network(layers.hidden.T, layers.hidden_bias, output, biases)
 
 
 _NEVER = -30.0
