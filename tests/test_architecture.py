@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def relative(path: Path) -> str:
     return path.relative_to(SOURCE).as_posix()
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Top-level names of the packages that a module imports, anywhere in it."""
     names: set[str] = set()
