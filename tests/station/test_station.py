@@ -81,6 +81,7 @@ def test_the_engine_hangs_and_is_started_anew(bundle: Path, tmp_path: Path) -> N
         (result,) = line.inspect()
         assert result.decision.verdict is Verdict.INVALID
         assert result.code == Code.PART_ENGINE
+        until(lambda: line.station.opened.engine.restarts == 1)
         until(lambda: line.station.state is State.CONTINUOUS_EXECUTION)
         assert line.inspect()[0].decision.verdict is not Verdict.INVALID
         line.assert_accounts_balance()
