@@ -7,8 +7,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet
-from tests.cli.conftest import Keenline
+from PIL import Image
+from tests.cli.conftest import Keenline, write_part
 
 KEYS = ("image", "verdict", "score", "threshold", "regions", "ms")
 REGION_KEYS = {"class", "box", "area_px", "area_mm2", "score"}
@@ -58,6 +60,31 @@ def test_files_and_folders_each_image_once_in_order(keenline: Keenline, learnt: 
     assert images == [str(folder / f"{n}.png") for n in range(100, 104)] + [
         str(plates / "train/good/000.png")
     ]
+
+
+def test_masks_beside_images_are_no_parts(keenline: Keenline, learnt: Path, tmp_path: Path):
+    root = tmp_path / "labelled"
+    for number, photo in enumerate(("a.png", "scratch/b.bmp", "scratch/c.jpg")):
+        write_part(root / photo, number)
+    masks = ("a_mask.png", "scratch/c.png", "ground_truth/scratch/b.png")
+    for mask in masks:
+        (root / mask).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.eye(96, 128, dtype=np.uint8) * 255).save(root / mask)
+    ran = keenline("inspect", learnt, root, root / "a_mask.png")
+    assert "2 are not inspected, such as" in ran.out
+    told = keenline("inspect", learnt, root, "--json").out.splitlines()
+    images = [Path(json.loads(line)["image"]).relative_to(root).as_posix() for line in told]
+    assert images == ["a.png", "scratch/b.bmp", "scratch/c.jpg"]
+    alone = keenline("inspect", learnt, root / "ground_truth", "--json").out.splitlines()
+    assert len(alone) == 1
+
+
+def test_two_photos_of_one_name_are_both_inspected(
+    keenline: Keenline, learnt: Path, tmp_path: Path
+):
+    for name in ("a.png", "a.bmp"):
+        write_part(tmp_path / name, 1)
+    assert len(keenline("inspect", learnt, tmp_path, "--json").out.splitlines()) == 2
 
 
 def test_a_line_for_people_and_a_summary(keenline: Keenline, learnt: Path, plates: Path):

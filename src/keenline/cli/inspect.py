@@ -53,7 +53,9 @@ def inspect(
             from keenline.inference.inspector import Inspector
 
             inspector = Inspector.open(bundle, engine=engine, threads=threads)
-        images = find_images(paths)
+        images, masks = find_images(paths)
+        if masks:
+            terminal.fact("masks", f"{len(masks)} are not inspected, such as {masks[0]}")
         passed, rows = _inspect_all(inspector, images, terminal, keep=files)
         if files.wanted:
             files.write(content_of(bundle, inspector, rows), inspector, terminal)
@@ -61,19 +63,24 @@ def inspect(
         raise typer.Exit(DID_NOT_PASS)
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """The image files that `paths` mean, each once, folders searched to any depth.
+def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The image files that `paths` mean, each once, folders searched to any depth; and the masks
+    in folders, which show no part.
 
-    A file that is named itself is inspected whatever its ending. Raises ImageError when a path
-    does not exist, DatasetError when a folder holds no image.
+    A file that is named itself is inspected whatever its ending and name. Raises ImageError when
+    a path does not exist, DatasetError when a folder holds no image.
     """
     from keenline.data.importers.listing import listing
+    from keenline.data.importers.pairing import without_masks
     from keenline.errors import Code, ImageError
 
     found: dict[Path, None] = {}
+    masks: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            found |= {path / name: None for name in listing(path).images}
+            images, beside = without_masks(path, listing(path).images)
+            found |= {path / name: None for name in images}
+            masks |= {path / name: None for name in beside}
         elif path.exists():
             found[path] = None
         else:
@@ -83,7 +90,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
                 where=path,
                 next="check the path; nothing was inspected",
             )
-    return list(found)
+    return list(found), [mask for mask in masks if mask not in found]
 
 
 def _inspect_all(

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from keenline.data.naming import masked_stem
+from keenline.data.naming import masked_stem, means_masks
 from keenline.data.reading import read_image
 from keenline.errors import Code, DatasetError, ImageError
 
@@ -78,6 +78,26 @@ def same_stem_masks(root: Path, files: Sequence[PurePosixPath]) -> Pairs:
             pairs.masks[image] = mask
     pairs.images.sort()
     return pairs
+
+
+def without_masks(
+    root: Path, files: Iterable[PurePosixPath]
+) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
+    """The images among `files`, and the masks: those beside an image and those in folders of masks.
+
+    Where it is not clear which is which, both are images: what is no part is better looked at
+    than a part passed over.
+    """
+    files = list(files)
+    photos = [file for file in files if not any(map(means_masks, file.parts[:-1]))]
+    # A folder of nothing but masks, by its name, was meant when somebody named it.
+    pairs = named_masks(photos or files)
+    try:
+        images = same_stem_masks(root, pairs.images).images
+    except DatasetError:
+        images = pairs.images
+    kept = set(images)
+    return sorted(images), [file for file in files if file not in kept]
 
 
 def _mask_place(
