@@ -33,9 +33,9 @@ good one."""
 STRANGEST = 0.01
 """Share of the cells of a view that is taken for the defect where nobody marked its place."""
 
-_MIRRORED = ((), (0,), (1,), (0, 1))
-"""The axes across which a sample is looked at. Shifted, lighter, darker, larger and smaller looks
-told no more apart (docs/decisions/0013-class-head.md)."""
+_MIRRORED = ((), (0,), (1,))
+"""The axes across which a sample is looked at. More looks, across both, shifted, lighter, darker,
+larger and smaller ones, told no more apart (docs/decisions/0013-class-head.md)."""
 
 GOOD_PLACE = 0
 """Number of what is no defect; class k of the list has the number k + 1."""
@@ -68,7 +68,7 @@ def draw_cells(
     rng: np.random.Generator,
     progress: Progress,
 ) -> tuple[Cells, tuple[Skipped, ...]]:
-    """Draw cells of each sample as it is and, `mirrored`, across each axis and both.
+    """Draw cells of each sample as it is and, `mirrored`, across each axis.
 
     engine: of a graph that answers with `CELLS`. A sample that cannot be read is skipped.
     """
