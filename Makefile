@@ -27,15 +27,15 @@ demo: $(VENV)/core.stamp ## learn a rendered part, inspect it, write a report
 	@echo "==> keenline demo"
 	$(BIN)/keenline demo
 
-test: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run the tests, about 12 minutes
+test: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run the tests, about 15 minutes
 	@echo "==> pytest"
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-slow: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run the tests that take long, about 6 minutes
+test-slow: $(VENV)/dev.stamp $(PEERS)/peers.stamp ## run the tests that take long, about 10 minutes
 	@echo "==> pytest, the slow ones"
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-test-train: $(TRAIN)/train.stamp ## run the tests that need torch (installs 6 GB)
+test-train: $(TRAIN)/train.stamp ## run the tests that need torch, about 8 minutes (installs 6 GB)
 	@echo "==> pytest, with the extra train"
 	$(TRAIN)/bin/python -m pytest -m train $(ARGS)
 
