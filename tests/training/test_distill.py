@@ -46,9 +46,11 @@ def test_a_student_learns_to_predict_two_teachers(
 ):
     other = tiny_teacher(tmp_path / "other", seed=4, channels=(3, 5))
     lines: list[Line] = []
+    first: list[Line] = []
     wanted = settings(teacher, other, steps=120, pool=8, checkpoint_minutes=0.0)
-    done = distill(unlabelled, replace(wanted, steps=1), tmp_path / "first")
+    done = distill(unlabelled, replace(wanted, steps=1), tmp_path / "first", told=first.append)
     before = done.explained
+    assert _curve(tmp_path / "first") == first
     done = distill(
         unlabelled, replace(wanted, checkpoint_minutes=0.03), tmp_path / "run", told=lines.append
     )

@@ -107,6 +107,7 @@ def _teach(
     began = time.monotonic() - lessons.seconds
     saved = lessons.seconds
     losses: list[float] = []
+    last: Mapping[str, float] | None = None
     take_half_of_the_cores()
     with made_ahead(batches, settings, lessons.step, lambda: time.monotonic() - began) as in_order:
         for batch, part in in_order:
@@ -114,11 +115,13 @@ def _teach(
             lessons.seconds = time.monotonic() - began
             progress("teaching", int(1000 * part), 1000)
             if lessons.seconds - saved >= 60 * settings.checkpoint_minutes:
-                _examine_and_save(lessons, examination, losses, folder, told)
+                last = _examine_and_save(lessons, examination, losses, folder, told)
                 saved = lessons.seconds
                 losses.clear()
     progress("teaching", 1000, 1000)
-    return _examine_and_save(lessons, examination, losses, folder, told)
+    if last is None or losses:  # else the last step was a checkpoint
+        last = _examine_and_save(lessons, examination, losses, folder, told)
+    return last
 
 
 def _examine_and_save(
