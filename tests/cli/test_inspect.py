@@ -71,8 +71,10 @@ def test_masks_beside_images_are_no_parts(keenline: Keenline, learnt: Path, tmp_
         (root / mask).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.eye(96, 128, dtype=np.uint8) * 255).save(root / mask)
     ran = keenline("inspect", learnt, root, root / "a_mask.png")
-    assert "2 are not inspected, such as" in ran.out
-    told = keenline("inspect", learnt, root, "--json").out.splitlines()
+    assert "Masks are not inspected: 2, such as" in ran.err
+    ran = keenline("inspect", learnt, root, "--json")
+    assert "Masks are not inspected: 3, such as" in ran.err
+    told = ran.out.splitlines()
     images = [Path(json.loads(line)["image"]).relative_to(root).as_posix() for line in told]
     assert images == ["a.png", "scratch/b.bmp", "scratch/c.jpg"]
     alone = keenline("inspect", learnt, root / "ground_truth", "--json").out.splitlines()

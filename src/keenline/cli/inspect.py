@@ -55,7 +55,7 @@ def inspect(
             inspector = Inspector.open(bundle, engine=engine, threads=threads)
         images, masks = find_images(paths)
         if masks:
-            terminal.fact("masks", f"{len(masks)} are not inspected, such as {masks[0]}")
+            terminal.note(f"Masks are not inspected: {len(masks)}, such as {masks[0]}")
         passed, rows = _inspect_all(inspector, images, terminal, keep=files)
         if files.wanted:
             files.write(content_of(bundle, inspector, rows), inspector, terminal)

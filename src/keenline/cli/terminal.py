@@ -107,6 +107,10 @@ class Terminal:
         if rest:
             self._err.print(Text(rest), soft_wrap=True)
 
+    def note(self, words: str) -> None:
+        """What somebody should know, on stderr, so that it is told beside `--json` too."""
+        self._err.print(Text(words, "dim"), soft_wrap=True)
+
     @contextmanager
     def steps(self) -> Iterator[Progress]:
         """A bar for each step of the work, on stderr, only where a person sees it."""

@@ -14,19 +14,19 @@ from keenline.training.labelled_cells import GOOD_PLACE, Cells
 from keenline.training.perceptron import Floats, learn, untaught
 
 UNITS = 64
-"""Of the hidden layer; 16 and 256 do as well (docs/decisions/0013-class-head.md)."""
+"""Of the hidden layer; 256 do as well, 16 do not (docs/decisions/0013-class-head.md)."""
 
 PENALTY = 1.0
 """On half the squared weights, for a whole batch: strong, because cells of one defect are alike.
 0.1, 5 and 20 told less apart."""
 
 STEPS = 1000
-"""Of learning, however many cells there are: rounds over few cells are short. 500 and 1500 did as
+"""Of learning, however many cells there are: rounds over few cells are short. 500 and 2000 did as
 well."""
 BATCH = 512
 
 NETWORKS = 1
-"""Taught and averaged."""
+"""Taught and averaged; three and five told no more apart."""
 
 AROUND = 0.5
 """How much the mean of the view counts beside the place. Where it counts as much, it helps classes

@@ -33,10 +33,6 @@ good one."""
 STRANGEST = 0.01
 """Share of the cells of a view that is taken for the defect where nobody marked its place."""
 
-_MIRRORED = ((), (0,), (1,))
-"""The axes across which a sample is looked at. More looks, across both, shifted, lighter, darker,
-larger and smaller ones, told no more apart (docs/decisions/0013-class-head.md)."""
-
 GOOD_PLACE = 0
 """Number of what is no defect; class k of the list has the number k + 1."""
 
@@ -111,15 +107,15 @@ def _looks(
     found = class_masks(sample, (width, height))
     masks = [_as_picture(found[name]) if name in found else None for name in classes]
     unknown = not sample.is_good and not found
-    for axes in _MIRRORED if mirrored else ((),):
-        views = framing.frame(_turned(image, axes)).views
+    for axis in (None, 0, 1) if mirrored else (None,):
+        views = framing.frame(_turned(image, axis)).views
         if unknown:
             yield from ((view, None) for view in views)
             continue
         covered = [
             np.zeros(views.shape[:3], np.float32)
             if mask is None
-            else framing.frame(_turned(mask, axes)).views[..., 0].astype(np.float32)
+            else framing.frame(_turned(mask, axis)).views[..., 0].astype(np.float32)
             for mask in masks
         ]
         shares = np.stack(covered, axis=1) / 255
@@ -129,8 +125,8 @@ def _looks(
                 yield view, share
 
 
-def _turned(pixels: Image, axes: tuple[int, ...]) -> Image:
-    return np.ascontiguousarray(np.flip(pixels, axes)) if axes else pixels
+def _turned(pixels: Image, axis: int | None) -> Image:
+    return pixels if axis is None else np.ascontiguousarray(np.flip(pixels, axis))
 
 
 def _as_picture(mask: Mask) -> Image:
