@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 
-import numpy as np
-import pytest
 from tests.store.records import result
 
-from keenline.review.order import OrderSettings, Said, Why, in_order, is_audited
+from keenline.review.order import OrderSettings, Said, Why, in_order
 from keenline.store.remarks import Finding, Review
 from keenline.types import Result, ShadowAnswer, Verdict
 
@@ -80,15 +77,3 @@ def test_urgent_ones_never_keep_the_audits_waiting():
         5, 10, 15, 20, 25, 26, 27, 28, 29, 30,
     ]  # fmt: skip
     assert len({each.result.result_id for each in order}) == 30
-
-
-def test_the_audit_draws_its_share_and_the_same_ones_always():
-    rng = np.random.default_rng(7)
-    ids = [str(uuid.UUID(bytes=rng.bytes(16))) for _ in range(20_000)]
-    drawn = [each for each in ids if is_audited(each, 0.02)]
-    assert len(drawn) == pytest.approx(400, abs=80)  # 4 standard deviations
-    assert [each for each in drawn if is_audited(each, 0.01)] == [
-        each for each in ids if is_audited(each, 0.01)
-    ]  # a smaller share is a part of the larger
-    assert not any(is_audited(each, 0.0) for each in ids)
-    assert all(is_audited(each, 1.0) for each in ids)

@@ -115,11 +115,6 @@ def in_order(results: Iterable[Result], said: Said, settings: OrderSettings) -> 
     return _woven([each[2] for each in urgent], [each[1] for each in audits], settings.audit_every)
 
 
-def is_audited(result_id: str, share: float) -> bool:
-    """Whether a PASS of this id belongs to the random sample; anybody can compute it again."""
-    return is_drawn(result_id, share)
-
-
 def named_classes(result: Result) -> frozenset[str]:
     """The defect classes that the station named, the anomaly apart."""
     found = {region.class_name for view in result.views for region in view.regions}
@@ -144,7 +139,7 @@ def _reasons(
     found = [*_against(verdict, reviews, answers), *_of_scores(result, settings)]
     if verdict is Verdict.REVIEW and not any(why < Why.DISAGREEMENT for why, _, _ in found):
         found.append((Why.FLAGGED, 0.0, "; ".join(result.decision.reasons)))
-    if verdict is Verdict.PASS and is_audited(result.result_id, settings.audit_share):
+    if verdict is Verdict.PASS and is_drawn(result.result_id, settings.audit_share):
         share = f"{100 * settings.audit_share:g} % of the PASS parts"
         found.append((Why.AUDIT, 0.0, f"drawn among {share}"))
     return sorted(found, key=lambda reason: (reason[0], -reason[1]))

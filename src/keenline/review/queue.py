@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import exists, select
 
 from keenline.evaluation.escapes import Escapes
-from keenline.review.order import Asked, OrderSettings, Said, in_order, is_audited
+from keenline.random_sample import is_drawn
+from keenline.review.order import Asked, OrderSettings, Said, in_order
 from keenline.store.database import Database
 from keenline.store.queries import Query, narrowed
 from keenline.store.remarking import answers_of, results_by_id, reviews_of
@@ -54,7 +55,7 @@ def audited(database: Database, query: Query, settings: OrderSettings) -> Audite
     chosen = chosen.where(results.c.verdict == Verdict.PASS.value)
     with database.reading() as connection:
         passed = list(connection.scalars(chosen))
-    sample = {each for each in passed if is_audited(each, settings.audit_share)}
+    sample = {each for each in passed if is_drawn(each, settings.audit_share)}
     judged = {key: person(of) for key, of in by_result(reviews_of(database, sample)).items()}
     seen = _with_image(database, query) if sample else set()
     calls = [review.judgement for review in judged.values()]
